@@ -1,0 +1,83 @@
+"""Give customers their own data: streamed, validated, zipped, split and sealed for their key.
+
+`export` does the main job in one call. The public names are loaded when they are first used, so
+that importing the package costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cdds import datasets, errors, sinks, sources
+    from cdds._version import __version__
+    from cdds.api import export
+    from cdds.archive import Packager
+    from cdds.crypto import Envelope
+    from cdds.errors import CddsError
+    from cdds.exporter import Exporter
+    from cdds.model import (
+        Artifact,
+        DataFile,
+        Dataset,
+        ExportResult,
+        Job,
+        Progress,
+        Reject,
+        Selection,
+        Timeframe,
+    )
+
+_HOMES = {
+    "Artifact": "model",
+    "CddsError": "errors",
+    "DataFile": "model",
+    "Dataset": "model",
+    "Envelope": "crypto",
+    "ExportResult": "model",
+    "Exporter": "exporter",
+    "Job": "model",
+    "Packager": "archive",
+    "Progress": "model",
+    "Reject": "model",
+    "Selection": "model",
+    "Timeframe": "model",
+    "__version__": "_version",
+    "export": "api",
+}
+_ROOMS = frozenset({"datasets", "errors", "sinks", "sources"})
+
+__all__ = [
+    "Artifact",
+    "CddsError",
+    "DataFile",
+    "Dataset",
+    "Envelope",
+    "ExportResult",
+    "Exporter",
+    "Job",
+    "Packager",
+    "Progress",
+    "Reject",
+    "Selection",
+    "Timeframe",
+    "__version__",
+    "datasets",
+    "errors",
+    "export",
+    "sinks",
+    "sources",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"cdds.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cdds' has no attribute {name!r}")
+    value = getattr(import_module(f"cdds.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

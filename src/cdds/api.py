@@ -1,0 +1,90 @@
+"""`cdds.export`: the main job in one call, a thin layer on the objects that a host wires itself.
+
+Place: just below the command line. It turns convenient arguments into values and has no logic of
+its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from cdds import datasets
+from cdds.crypto import Envelope
+from cdds.crypto.certificates import CertificateSource
+from cdds.exporter import Exporter
+from cdds.model import Dataset, ExportResult, Job, Level, OnInvalid, Timeframe
+from cdds.protocols import CancelToken, ProgressListener, Sink, Source
+from cdds.sinks import open_sink
+
+
+def export(
+    source: Source,
+    *,
+    dataset: Dataset | str,
+    to: str | os.PathLike[str] | Sink,
+    recipients: CertificateSource | Iterable[CertificateSource],
+    media_types: Iterable[str] | None = None,
+    timeframe: Timeframe | None = None,
+    split_size: str | int | None = None,
+    on_invalid: OnInvalid = "fail",
+    max_rejects: int = 1000,
+    validate: bool = True,
+    level: Level = "fast",
+    job_id: str | None = None,
+    run_id: str | None = None,
+    progress: bool | ProgressListener = False,
+    cancel: CancelToken | None = None,
+) -> ExportResult:
+    """Export records, sealed for the recipients, and return what is in the sink now.
+
+    Args:
+        source: where the records come from, such as `cdds.sources.JsonLines`.
+        dataset: a `Dataset`, or the name of a built-in one: ``"Interaction"``, ``"Contact"``.
+        to: a folder, any fsspec URL, or a sink.
+        recipients: certificates as paths, PEM or DER bytes, or `x509.Certificate`; one or several.
+        media_types: names to select, without regard to case; all when left out.
+        timeframe: the span to select; all data when left out.
+        split_size: the most bytes of one segment before sealing adds about 35 %; ``"100 MB"``,
+            ``"64 MiB"`` or bytes; one file when left out.
+        on_invalid: ``"fail"``, or ``"reject"`` to leave invalid records out and list them.
+        max_rejects: how many records may be left out before the export fails.
+        validate: False passes lines on unread, as far as the selection allows it.
+        level: ``"fast"``, or ``"small"`` for smaller files at a fraction of the speed.
+        job_id: part of the data files' names; a new UUID when left out.
+        run_id: a UUID, part of the artifacts' names; a new one when left out.
+        progress: True for a bar, or a function that is called with `Progress` values.
+        cancel: a `threading.Event` or the like; setting it stops the export.
+
+    Raises:
+        CddsError: the export was refused, failed or was cancelled; the sink is as it was.
+    """
+    identity: dict[str, Any] = {} if job_id is None else {"id": job_id}
+    job = Job(
+        dataset=datasets.find(dataset),
+        media_types=media_types,
+        timeframe=timeframe,
+        split_size=split_size,
+        on_invalid=on_invalid,
+        max_rejects=max_rejects,
+        validate=validate,
+        level=level,
+        **identity,
+    )
+    exporter = Exporter(sink=open_sink(to), envelope=Envelope(recipients))
+    with _listener(progress) as listener:
+        return exporter.run(job, source, run_id=run_id, progress=listener, cancel=cancel)
+
+
+def _listener(
+    progress: bool | ProgressListener,
+) -> AbstractContextManager[ProgressListener | None]:
+    if callable(progress):
+        return nullcontext(progress)
+    if not progress:
+        return nullcontext(None)
+    from cdds.progress import progress_bar  # loads tqdm
+
+    return progress_bar()

@@ -1,0 +1,104 @@
+"""What goes into an archive: the data files, their schemas, the manifest.
+
+Place: between the source's snapshot and the packager. It yields entries one by one, since each
+depends on what became of those before it: documents follow the interactions that were selected,
+a schema is there only if its data file is, and the manifest describes them all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+
+from cdds import manifest
+from cdds.archive import Entry, PackedEntry
+from cdds.model import DataFile, Job
+from cdds.protocols import Lines, LineSnapshot, Snapshot
+from cdds.records import Gate, KeySet, Tally, lines_of
+
+
+class Contents:
+    """The entries of one archive.
+
+    Args:
+        job: what to export.
+        snapshot: where the records come from.
+        run_id: the run, for the manifest.
+        source: what the manifest calls the source.
+        created: the time that the manifest bears.
+        on_lines: called with all lines as they are read.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        snapshot: Snapshot,
+        *,
+        run_id: str,
+        source: str,
+        created: datetime,
+        on_lines: Callable[[Lines], object],
+    ) -> None:
+        self._job = job
+        self._snapshot = snapshot
+        self._on_lines = on_lines
+        self._describe = partial(
+            manifest.manifest, run_id=run_id, job=job, source=source, created=created
+        )
+        self._packed: list[PackedEntry] = []
+        self._keys: dict[str, KeySet] = {}
+        self.tally = Tally(job.on_invalid, job.max_rejects)
+
+    @property
+    def archive_size(self) -> int:
+        """The compressed bytes of all entries packed so far."""
+        return sum(entry.compressed_size for entry in self._packed)
+
+    def packed(self, entry: PackedEntry) -> None:
+        """Take note of an entry that has been packed."""
+        self._packed.append(entry)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entries in order; the next may be asked for once `packed` knows the last."""
+        data: list[manifest.DataEntry] = []
+        for order, file in enumerate(self._job.dataset.files):
+            name = f"{file.label}-{self._job.id}.json"
+            yield Entry(name, self._blocks(file, order))
+            if self._packed and self._packed[-1].name == name:
+                data.append(
+                    manifest.DataEntry(file, self._packed[-1], f"schema/{file.name}.json")
+                )
+        before = len(self._packed)
+        for entry in data:
+            yield Entry(entry.schema_name, [_schema(entry.file)])
+        others = self._packed[before:]
+        yield Entry(
+            manifest.NAME, [self._describe(data=data, others=others, tally=self.tally)]
+        )
+
+    def _blocks(self, file: DataFile, order: int) -> Iterator[Callable[[], bytes]]:
+        has_children = any(child.parent == file.name for child in self._job.dataset.files)
+        if has_children:
+            self._keys[file.name] = KeySet()
+        gate = Gate(
+            file,
+            self._job,
+            self.tally,
+            order=order,
+            parents=self._keys[file.parent] if file.parent else None,
+            keys=self._keys.get(file.name),
+        )
+        for lines in self._lines(file):
+            self._on_lines(lines)
+            yield partial(gate, lines)
+
+    def _lines(self, file: DataFile) -> Iterator[Lines]:
+        if isinstance(self._snapshot, LineSnapshot):
+            return self._snapshot.lines(file.name)
+        return lines_of(self._snapshot.records(file.name), file)
+
+
+def _schema(file: DataFile) -> bytes:
+    return json.dumps(dict(file.schema), indent=2, ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,194 @@
+"""Reads recipients' certificates and refuses those that nothing may be sealed for.
+
+Place: where the public keys come in. It takes PEM or DER, one certificate or a chain in one file,
+and picks the end-entity certificate. It does not build trust paths: whose certificate it is, the
+host has to know.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+import attrs
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import PublicKeyAlgorithmOID
+
+from cdds.errors import CertificateError
+
+MIN_KEY_BITS = 2048
+EXPIRY_NOTICE = timedelta(days=30)
+
+CertificateSource: TypeAlias = "str | os.PathLike[str] | bytes | x509.Certificate | Recipient"
+"""A path, PEM or DER bytes, a certificate, or a recipient made of one."""
+
+_PEM_LABEL = b"-----BEGIN CERTIFICATE-----"
+_MAX_FILE_SIZE = 1024 * 1024
+
+
+@attrs.frozen
+class Recipient:
+    """Somebody who shall be able to open what is sealed: an X.509 certificate with an RSA key.
+
+    Attributes:
+        certificate: the certificate.
+        origin: where it came from, for messages.
+
+    Raises:
+        CertificateError: the key is not RSA, is below 2048 bits, or the certificate's key usage
+            does not allow keyEncipherment (RFC 5280, section 4.2.1.3).
+    """
+
+    certificate: x509.Certificate
+    origin: str = "the certificate"
+
+    def __attrs_post_init__(self) -> None:
+        _check_key(self)
+        _check_usage(self)
+
+    @property
+    def public_key(self) -> rsa.RSAPublicKey:
+        """The key that content keys are encrypted with."""
+        key = self.certificate.public_key()
+        assert isinstance(key, rsa.RSAPublicKey)  # noqa: S101  # checked at birth
+        return key
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the certificate, in hexadecimal."""
+        return self.certificate.fingerprint(hashes.SHA256()).hex()
+
+    def check_validity(self, now: datetime) -> str | None:
+        """Refuse a certificate that is not valid at `now`; return a warning if it expires soon.
+
+        Raises:
+            CertificateError: it is not yet, or no longer, valid.
+        """
+        certificate = self.certificate
+        if now < certificate.not_valid_before_utc:
+            raise CertificateError(
+                f"{self.origin} is not valid before {certificate.not_valid_before_utc}; "
+                "use one that is valid now"
+            )
+        if now > certificate.not_valid_after_utc:
+            raise CertificateError(
+                f"{self.origin} expired at {certificate.not_valid_after_utc}; "
+                "ask the recipient for a new one"
+            )
+        if certificate.not_valid_after_utc - now > EXPIRY_NOTICE:
+            return None
+        return (
+            f"{self.origin} expires at {certificate.not_valid_after_utc}; "
+            "later exports will need a new one"
+        )
+
+
+def _check_key(recipient: Recipient) -> None:
+    certificate, origin = recipient.certificate, recipient.origin
+    if certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
+        raise CertificateError(f"{origin} has an RSASSA-PSS key, which can only sign; use an RSA key")
+    try:
+        key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError) as error:
+        raise CertificateError(f"{origin} has a public key that cannot be read") from error
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise CertificateError(f"{origin} has no RSA key; only RSA keys can be sealed for")
+    if key.key_size < MIN_KEY_BITS:
+        raise CertificateError(
+            f"{origin} has an RSA key of {key.key_size} bits; at least {MIN_KEY_BITS} are needed"
+        )
+
+
+def _check_usage(recipient: Recipient) -> None:
+    try:
+        extensions = recipient.certificate.extensions
+        usage = extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return
+    except ValueError as error:
+        raise CertificateError(f"{recipient.origin} has extensions that cannot be read") from error
+    if not usage.key_encipherment:
+        raise CertificateError(
+            f"the key usage of {recipient.origin} does not allow keyEncipherment; "
+            "use a certificate for encryption"
+        )
+
+
+def load_recipients(
+    sources: CertificateSource | Iterable[CertificateSource],
+) -> tuple[Recipient, ...]:
+    """Return the recipients that the sources hold, one for each; repeated ones count once.
+
+    Raises:
+        CertificateError: there is none, or one cannot be read or used.
+    """
+    if isinstance(sources, (str, os.PathLike, bytes, x509.Certificate, Recipient)):
+        sources = [sources]
+    recipients = {recipient.fingerprint: recipient for recipient in map(_load, sources)}
+    if not recipients:
+        raise CertificateError("at least one recipient's certificate is needed")
+    return tuple(recipients.values())
+
+
+def _load(source: CertificateSource) -> Recipient:
+    if isinstance(source, Recipient):
+        return source
+    if isinstance(source, x509.Certificate):
+        return Recipient(source)
+    if isinstance(source, bytes):
+        return Recipient(_end_entity(_parse(source, "the certificate"), "the certificate"))
+    if not isinstance(source, (str, os.PathLike)):
+        raise CertificateError("a recipient is a path, PEM or DER bytes, or an x509.Certificate")
+    origin = os.fspath(source)
+    return Recipient(_end_entity(_parse(_read(Path(origin)), origin), origin), origin)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE_SIZE + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise CertificateError(f"cannot read the certificate {path}: {reason}") from error
+    if len(data) > _MAX_FILE_SIZE:
+        raise CertificateError(f"{path} is too large to be a certificate")
+    return data
+
+
+def _parse(data: bytes, origin: str) -> Sequence[x509.Certificate]:
+    try:
+        if _PEM_LABEL in data:
+            return x509.load_pem_x509_certificates(data)
+        return [x509.load_der_x509_certificate(data)]
+    except (ValueError, TypeError) as error:
+        raise CertificateError(
+            f"{origin} holds no X.509 certificate in PEM or DER that can be read"
+        ) from error
+
+
+def _end_entity(chain: Sequence[x509.Certificate], origin: str) -> x509.Certificate:
+    """Return the certificate of a chain that issued none of the others."""
+    if len(chain) == 1:
+        return chain[0]
+    distinct = {certificate.fingerprint(hashes.SHA256()): certificate for certificate in chain}
+    ends = [
+        certificate
+        for certificate in distinct.values()
+        if not any(
+            other.issuer == certificate.subject
+            for other in distinct.values()
+            if other is not certificate
+        )
+    ]
+    if len(ends) != 1:
+        raise CertificateError(
+            f"{origin} holds {len(distinct)} certificates that are not one chain; "
+            "pass each recipient's certificate by itself"
+        )
+    return ends[0]

@@ -1,0 +1,227 @@
+"""The main job: records in, sealed artifacts out. The order of the stages stands here.
+
+    source snapshot --> contents (select, validate, serialise) --> packager (deflate, split)
+        --> envelope, one for each segment --> staging --> commit
+
+Place: above all the rooms it joins, which know nothing of each other. Everything is streamed: the
+sink pulls through the whole line. It holds no state of its own between runs, so that one exporter
+can serve many threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from contextlib import closing
+from datetime import datetime
+
+import attrs
+
+from cdds.archive import Packager
+from cdds.clock import SystemClock
+from cdds.contents import Contents
+from cdds.crypto import Envelope
+from cdds.errors import Cancelled, JobError
+from cdds.model import ExportResult, Job, Progress
+from cdds.protocols import (
+    CancelToken,
+    Clock,
+    Lines,
+    ProgressListener,
+    Sink,
+    SizedSnapshot,
+    Snapshot,
+    Source,
+)
+from cdds.staging import Staging
+
+_log = logging.getLogger(__name__)
+
+_REPORTS_PER_SECOND = 4
+_LARGE_ARCHIVE = 1024**3
+
+
+@attrs.frozen(kw_only=True)
+class Exporter:
+    """Exports jobs into a sink, sealed for the recipients of an envelope.
+
+    Attributes:
+        sink: where the artifacts go.
+        envelope: what seals them.
+        clock: tells the time that artifacts bear and certificates are checked against.
+        threads: how many threads deflate and validate; two to four by default.
+
+    >>> exporter = Exporter(sink=LocalSink("exports"), envelope=Envelope(["recipient.pem"]))
+    >>> result = exporter.run(Job(dataset=cdds.datasets.INTERACTION), JsonLines(interaction="i.jsonl"))
+    """
+
+    sink: Sink
+    envelope: Envelope
+    clock: Clock = attrs.field(factory=SystemClock)
+    threads: int | None = None
+
+    def run(
+        self,
+        job: Job,
+        source: Source,
+        *,
+        run_id: str | None = None,
+        progress: ProgressListener | None = None,
+        cancel: CancelToken | None = None,
+    ) -> ExportResult:
+        """Export what the job says from the source, and return what is in the sink now.
+
+        Args:
+            job: what to export.
+            source: where the records come from.
+            run_id: a UUID; a new one when left out.
+            progress: called on this thread with how far the run is.
+            cancel: set by another thread to stop the run.
+
+        Raises:
+            CddsError: the export was refused, failed or was cancelled; the sink is as it was.
+        """
+        run_id = _run_id(run_id)
+        started = self.clock.now()
+        log = logging.LoggerAdapter(_log, {"run_id": run_id})
+        log.info("run %s: export of %s begins", run_id, job.dataset.name)
+        warnings = self.envelope.check_validity(started)
+        try:
+            with source.snapshot(job.dataset, job.selection) as snapshot:
+                follower = _Follower(snapshot, progress, cancel)
+                contents = Contents(
+                    job,
+                    snapshot,
+                    run_id=run_id,
+                    source=type(source).__name__,
+                    created=started,
+                    on_lines=follower.read,
+                )
+                follower.contents = contents
+                result = self._export(job, run_id, started, contents, follower)
+        except BaseException as error:
+            log.info("run %s: failed with %s; nothing was left", run_id, type(error).__name__)
+            raise
+        log.info("run %s: finished with %d artifacts", run_id, len(result.artifacts))
+        return attrs.evolve(result, warnings=(*warnings, *result.warnings))
+
+    def _export(
+        self, job: Job, run_id: str, started: datetime, contents: Contents, follower: _Follower
+    ) -> ExportResult:
+        packager = Packager(
+            level=job.level, split_size=job.split_size, threads=self.threads, modified=started
+        )
+        segments = packager.pack(contents.entries(), on_packed=contents.packed)
+        digests = f"export-{run_id}.sha256"
+        with Staging(self.sink) as staging, closing(segments):
+            artifacts = tuple(
+                staging.stage(
+                    f"export-{run_id}{segment.suffix}.smime",
+                    self.envelope.encrypt(segment.chunks),
+                    follower.wrote,
+                )
+                for segment in segments
+            )
+            follower.check()
+            staging.commit(digests, artifacts)
+        follower.finish()
+        tally = contents.tally
+        return ExportResult(
+            run_id=run_id,
+            artifacts=artifacts,
+            digests=digests,
+            records=tally.records,
+            rejects=tally.rejects,
+            undated=tally.undated,
+            unmatched=tally.unmatched,
+            warnings=tuple(_warnings(job, contents)),
+        )
+
+
+class _Follower:
+    """Follows a run: reports its progress a few times a second, and stops it on request."""
+
+    contents: Contents
+
+    def __init__(
+        self, snapshot: Snapshot, listener: ProgressListener | None, cancel: CancelToken | None
+    ) -> None:
+        self._listener = listener
+        self._cancel = cancel
+        self._total = snapshot.size() if isinstance(snapshot, SizedSnapshot) else None
+        self._before = self._at = 0
+        self._origin = ""
+        self._written = 0
+        self._next_report = 0.0
+
+    def read(self, lines: Lines) -> None:
+        if lines.origin != self._origin or lines.at < self._at:
+            self._before, self._origin = self._before + self._at, lines.origin
+        self._at = lines.at
+        self._step()
+
+    def wrote(self, size: int) -> None:
+        self._written += size
+        self._step()
+
+    def check(self) -> None:
+        """Stop the run if that is asked for.
+
+        Raises:
+            Cancelled: it is.
+        """
+        if self._cancel is not None and self._cancel.is_set():
+            raise Cancelled("the export was cancelled; nothing of it is left")
+
+    def finish(self) -> None:
+        self._report(done=True)
+
+    def _step(self) -> None:
+        self.check()
+        now = time.monotonic()
+        if self._listener is not None and now >= self._next_report:
+            self._next_report = now + 1 / _REPORTS_PER_SECOND
+            self._report(done=False)
+
+    def _report(self, *, done: bool) -> None:
+        if self._listener is not None:
+            self._listener(
+                Progress(
+                    records=self.contents.tally.total,
+                    bytes_read=self._before + self._at,
+                    bytes_total=self._total,
+                    bytes_written=self._written,
+                    done=done,
+                )
+            )
+
+
+def _run_id(given: str | None) -> str:
+    try:
+        return str(uuid.UUID(given)) if given is not None else str(uuid.uuid4())
+    except (ValueError, AttributeError, TypeError):
+        raise JobError("a run id must be a UUID") from None
+
+
+def _warnings(job: Job, contents: Contents) -> list[str]:
+    tally = contents.tally
+    warnings = []
+    if job.split_size is None and contents.archive_size > _LARGE_ARCHIVE:
+        warnings.append(
+            "the archive is larger than 1 GiB, and stock OpenSSL may not be able to open it; "
+            "set a split size, such as 500 MB"
+        )
+    if tally.rejects:
+        warnings.append(
+            f"{len(tally.rejects)} invalid records were left out; the manifest lists them"
+        )
+    if tally.undated:
+        warnings.append(
+            f"{tally.undated} records have no timestamp, so the time frame left them out"
+        )
+    if tally.unmatched:
+        warnings.append(
+            f"{tally.unmatched} records belong to no selected record, so they were left out"
+        )
+    return warnings

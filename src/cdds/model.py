@@ -1,0 +1,344 @@
+"""The values that travel through the library: small, frozen, valid from birth, picklable.
+
+Place: near the ground, below everything that does work. A value is changed by `attrs.evolve`,
+which checks it again. This module opens nothing, asks no clock and knows no format.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from cdds.errors import JobError
+
+Level: TypeAlias = Literal["fast", "small"]
+"""How hard to compress: for speed (the default) or for size."""
+
+OnInvalid: TypeAlias = Literal["fail", "reject"]
+"""What an invalid record does: it fails the run, or is left out and listed in the manifest."""
+
+MIN_SPLIT_SIZE = 64 * 1024
+MAX_SPLIT_SIZE = 4 * 1024**3 - 1
+"""The segment sizes of a split archive, in bytes (PKWARE APPNOTE 6.3.10, section 8.3.1)."""
+
+_JOB_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b)?", re.IGNORECASE | re.ASCII)
+_UNITS = {"b": 1} | {
+    f"{letter}{suffix}": base**power
+    for suffix, base in (("b", 1000), ("ib", 1024))
+    for power, letter in enumerate("kmgt", start=1)
+}
+
+
+def parse_size(text: str | int) -> int:
+    """Return a size in bytes: ``"10MB"`` is decimal, ``"64 MiB"`` binary, ``4096`` plain bytes.
+
+    Raises:
+        JobError: it is not a size, or not a whole number of bytes.
+    """
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise JobError(f"{text!r} is not a size; write it like 10MB, '64 MiB' or 4096")
+    size = float(match[1]) * _UNITS[(match[2] or "b").lower()]
+    if not size.is_integer():
+        raise JobError(f"{text!r} is not a whole number of bytes")
+    return int(size)
+
+
+def _split_size(value: str | int | None) -> int | None:
+    if value is None:
+        return None
+    size = parse_size(value)
+    if not MIN_SPLIT_SIZE <= size <= MAX_SPLIT_SIZE:
+        raise JobError(
+            f"a split size of {size} bytes is outside the ZIP format's limits: "
+            f"choose between 64 KiB ({MIN_SPLIT_SIZE}) and 4 GiB - 1 ({MAX_SPLIT_SIZE})"
+        )
+    return size
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise JobError("a time frame takes aware datetimes: give the value a tzinfo, such as UTC")
+    return value.astimezone(UTC)
+
+
+@attrs.frozen
+class Timeframe:
+    """A half-open span of time, ``start <= moment < end``, in UTC; None leaves a side open.
+
+    >>> Timeframe.between(datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC))
+    ... # every moment of January
+
+    Raises:
+        JobError: a datetime without a zone, or an end before the start.
+    """
+
+    start: datetime | None = attrs.field(default=None, converter=_utc)
+    end: datetime | None = attrs.field(default=None, converter=_utc)
+
+    def __attrs_post_init__(self) -> None:
+        if self.start is not None and self.end is not None and self.end < self.start:
+            raise JobError(
+                f"the time frame ends ({self.end.isoformat()}) before it starts "
+                f"({self.start.isoformat()})"
+            )
+
+    @classmethod
+    def between(cls, start: datetime, end: datetime) -> Timeframe:
+        """Return the span from `start` (included) to `end` (excluded), both aware datetimes."""
+        return cls(start, end)
+
+    def __contains__(self, moment: datetime) -> bool:
+        return (self.start is None or self.start <= moment) and (
+            self.end is None or moment < self.end
+        )
+
+
+def _media_types(value: Iterable[str] | None) -> frozenset[str] | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        raise JobError("media_types takes a list of names, such as ['chat', 'email']")
+    names = list(value)
+    if not names:
+        raise JobError("media_types is empty, so nothing could be selected; leave it out for all")
+    if not all(isinstance(name, str) and name.strip() for name in names):
+        raise JobError("media_types holds a value that is no name")
+    return frozenset(name.strip().casefold() for name in names)
+
+
+@attrs.frozen
+class Selection:
+    """Which records are wanted: a time frame and media types; None takes all.
+
+    Media types are compared without regard to case.
+    """
+
+    timeframe: Timeframe | None = None
+    media_types: frozenset[str] | None = attrs.field(default=None, converter=_media_types)
+
+
+@attrs.frozen(kw_only=True)
+class DataFile:
+    """One data file of a dataset: the records of one kind, one a line.
+
+    Attributes:
+        name: what sources and results call it, such as ``interaction``; its schema stands in the
+            archive as ``schema/<name>.json``.
+        label: how its file in the archive begins: ``<label>-<job id>.json``.
+        schema: a JSON Schema, draft 7, that each record must fit.
+        key: the property that identifies a record.
+        timestamps: the properties that a time frame looks at; the first that is there counts.
+        media_type: the property that media types are compared with.
+        parent: the name of an earlier data file of the dataset that these records belong to:
+            only records of selected parents are exported.
+        parent_key: the property that holds the parent's key.
+    """
+
+    name: str
+    label: str
+    schema: Mapping[str, Any] = attrs.field(repr=False)
+    key: str | None = None
+    timestamps: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    media_type: str | None = None
+    parent: str | None = None
+    parent_key: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for part in (self.name, self.label):
+            if not _JOB_ID.fullmatch(part):
+                raise JobError(f"{part!r} cannot stand in a file name: use letters, digits, . _ -")
+        if (self.parent is None) != (self.parent_key is None):
+            raise JobError(f"data file {self.name!r}: parent and parent_key go together")
+
+
+def _unique_files(_: object, __: object, files: tuple[DataFile, ...]) -> None:
+    seen: dict[str, DataFile] = {}
+    for file in files:
+        if file.name in seen or file.label in {other.label for other in seen.values()}:
+            raise JobError(f"two data files share the name or label of {file.name!r}")
+        if file.parent is not None and (file.parent not in seen or seen[file.parent].key is None):
+            raise JobError(
+                f"data file {file.name!r}: its parent {file.parent!r} must come before it "
+                "and have a key"
+            )
+        seen[file.name] = file
+    if not files:
+        raise JobError("a dataset needs at least one data file")
+
+
+@attrs.frozen
+class Dataset:
+    """An entity type: the data files that one export of it holds, parents first.
+
+    Raises:
+        JobError: names repeat, or a parent is missing or comes later.
+    """
+
+    name: str
+    files: tuple[DataFile, ...] = attrs.field(converter=tuple, validator=_unique_files)
+
+    @property
+    def has_media_types(self) -> bool:
+        """Whether media types can be selected in it."""
+        return any(file.media_type for file in self.files)
+
+    @property
+    def has_timestamps(self) -> bool:
+        """Whether a time frame can be applied to it."""
+        return any(file.timestamps for file in self.files)
+
+
+def _job_id(_: object, __: object, value: str) -> None:
+    if not (isinstance(value, str) and _JOB_ID.fullmatch(value)):
+        raise JobError("a job id is 1 to 64 of letters, digits, '.', '_' and '-'")
+
+
+def _one_of(*choices: str) -> Any:
+    def check(_: object, attribute: Any, value: object) -> None:
+        if value not in choices:
+            raise JobError(f"{attribute.name} must be one of {', '.join(choices)}")
+
+    return check
+
+
+def _max_rejects(_: object, __: object, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise JobError("max_rejects must be a whole number, 0 or more")
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """What to export: everything that describes an export but where from, where to, for whom.
+
+    Attributes:
+        dataset: the entity type.
+        id: 1 to 64 of letters, digits, ``.``, ``_``, ``-``; part of the data files' names.
+        media_types: names to select, without regard to case; None for all.
+        timeframe: the span to select; None for all, also records without a timestamp.
+        split_size: the most bytes of one ZIP segment, before sealing adds about 35 % to it;
+            an int or a text such as ``"100 MB"``; None for one file.
+        on_invalid: whether an invalid record fails the run or is left out and listed.
+        max_rejects: how many records may be left out before the run fails.
+        validate: False passes lines on unread, as far as the selection allows it.
+        level: compress for speed or for size.
+
+    Raises:
+        JobError: a value is out of its range, or does not suit the dataset.
+    """
+
+    dataset: Dataset
+    id: str = attrs.field(factory=lambda: str(uuid.uuid4()), validator=_job_id)
+    media_types: frozenset[str] | None = attrs.field(default=None, converter=_media_types)
+    timeframe: Timeframe | None = None
+    split_size: int | None = attrs.field(default=None, converter=_split_size)
+    on_invalid: OnInvalid = attrs.field(default="fail", validator=_one_of("fail", "reject"))
+    max_rejects: int = attrs.field(default=1000, validator=_max_rejects)
+    validate: bool = True
+    level: Level = attrs.field(default="fast", validator=_one_of("fast", "small"))
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.dataset, Dataset):
+            raise JobError("dataset must be a cdds.Dataset, such as cdds.datasets.INTERACTION")
+        if self.timeframe is not None and not isinstance(self.timeframe, Timeframe):
+            raise JobError("timeframe must be a cdds.Timeframe")
+        if self.media_types is not None and not self.dataset.has_media_types:
+            raise JobError(f"dataset {self.dataset.name} has no media types to select")
+        if self.timeframe is not None and not self.dataset.has_timestamps:
+            raise JobError(f"dataset {self.dataset.name} has no timestamps to select by")
+
+    @property
+    def selection(self) -> Selection:
+        """Which records the job wants."""
+        return Selection(self.timeframe, self.media_types)
+
+
+@attrs.frozen
+class Reject:
+    """One record that is not exported because it is invalid: where it stands and why.
+
+    Attributes:
+        data_file: the data file it was meant for, such as ``interaction``.
+        origin: the name of the input it came from; empty for records handed over in memory.
+        position: its line (for files of lines) or number, counted from 1.
+        rule: the rule that it breaks, in words; never its content.
+        field: the property concerned, where the schema names one.
+        key: the record's key, where it has a plausible one.
+    """
+
+    data_file: str
+    origin: str
+    position: int
+    rule: str
+    field: str | None = None
+    key: str | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.origin}:{self.position}" if self.origin else f"record {self.position}"
+        key = f" (key {self.key})" if self.key else ""
+        field = f"{self.field}: " if self.field else ""
+        return f"{where}: {self.data_file}{key}: {field}{self.rule}"
+
+
+@attrs.frozen
+class Artifact:
+    """One sealed file in the sink: its name, its size in bytes, its SHA-256 in hexadecimal."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        records: records exported so far.
+        bytes_read: bytes taken from the source, as they are stored there.
+        bytes_total: the size of the source in bytes, where it is known in advance.
+        bytes_written: bytes of artifacts written so far.
+        done: whether the export is complete and final.
+    """
+
+    records: int
+    bytes_read: int
+    bytes_total: int | None
+    bytes_written: int
+    done: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ExportResult:
+    """What an export left in the sink.
+
+    Attributes:
+        run_id: the run, a UUID; part of every artifact's name.
+        artifacts: the sealed files in their order.
+        digests: the name of the ``.sha256`` file, the commit mark of the set.
+        records: how many records each data file holds, by its name.
+        rejects: the invalid records that were left out, by data file and position.
+        undated: how many records a time frame left out because they have no timestamp.
+        unmatched: how many documents or attributes were left out because they belong to no
+            selected record.
+        warnings: what a person should know, in sentences.
+    """
+
+    run_id: str
+    artifacts: tuple[Artifact, ...]
+    digests: str
+    records: Mapping[str, int]
+    rejects: tuple[Reject, ...] = ()
+    undated: int = 0
+    unmatched: int = 0
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,156 @@
+"""What a host or a plugin may bring: each protocol has one to three methods.
+
+Place: above the values, below every room that does work. An extra ability is a second, optional
+protocol, found at run time with `isinstance`. Nothing here has an implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import attrs
+
+from cdds.model import Dataset, Progress, Selection
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""Bytes to be read at once: a receiver must not keep a reference to them."""
+
+
+@attrs.frozen
+class Lines:
+    """Whole lines of a JSON Lines input, as they stand in it.
+
+    Attributes:
+        data: one or more lines, each closed by a line feed.
+        first: the number of the first line in its input, counted from 1.
+        count: how many lines there are, empty ones included.
+        origin: the input's name for messages, empty where it has none.
+        at: the bytes of the source, as stored, that have been read up to here.
+    """
+
+    data: bytes = attrs.field(repr=False)
+    first: int
+    count: int
+    origin: str = ""
+    at: int = 0
+
+
+class Snapshot(Protocol):
+    """One consistent view of a source: what it yields does not change while it is open."""
+
+    def records(self, data_file: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the records of a data file, each a mapping with string keys.
+
+        Yields nothing for a data file that the source does not have.
+        """
+        ...
+
+
+@runtime_checkable
+class LineSnapshot(Protocol):
+    """A snapshot that can give its records as the lines they already are, for speed."""
+
+    def lines(self, data_file: str) -> Iterator[Lines]:
+        """Yield the lines of a data file, about 1 MiB at a time."""
+        ...
+
+
+@runtime_checkable
+class SizedSnapshot(Protocol):
+    """A snapshot that knows how many bytes it will read, for progress and time remaining."""
+
+    def size(self) -> int | None:
+        """Return the size in bytes of all inputs as they are stored, or None."""
+        ...
+
+
+class Source(Protocol):
+    """Where records come from."""
+
+    def snapshot(
+        self, dataset: Dataset, selection: Selection
+    ) -> AbstractContextManager[Snapshot]:
+        """Open a consistent view of the data files of `dataset`.
+
+        A source may leave out records that `selection` does not want; it need not, since the
+        exporter selects again.
+
+        Raises:
+            SourceError: an input is missing or cannot be read.
+        """
+        ...
+
+
+class Upload(Protocol):
+    """One artifact on its way: invisible until `commit`, gone after `abort`."""
+
+    def write(self, data: Buffer) -> None:
+        """Append bytes to the staged artifact."""
+        ...
+
+    def stage(self) -> None:
+        """Make what was written durable without making it visible; nothing is written after."""
+        ...
+
+    def commit(self) -> None:
+        """Make the staged artifact visible under its name, which must still be free.
+
+        Raises:
+            ArtifactExists: the name is taken; what has it is left as it is.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Take back all that this upload made, staged or committed, and nothing of anybody else.
+
+        May be called at any time, also twice.
+
+        Raises:
+            SinkError: something could not be removed.
+        """
+        ...
+
+
+class Sink(Protocol):
+    """Where artifacts go."""
+
+    def create(self, name: str) -> Upload:
+        """Begin an artifact of that name.
+
+        Raises:
+            ArtifactExists: the name is taken.
+            SinkError: the sink cannot be written.
+        """
+        ...
+
+
+@runtime_checkable
+class DurableSink(Protocol):
+    """A sink whose commits need one more step to survive a loss of power."""
+
+    def sync(self) -> None:
+        """Make all commits so far durable."""
+        ...
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> datetime:
+        """Return the present moment as an aware datetime in UTC."""
+        ...
+
+
+class CancelToken(Protocol):
+    """Something that a host sets to stop a run; `threading.Event` is one."""
+
+    def is_set(self) -> bool:
+        """Return whether the run should stop."""
+        ...
+
+
+ProgressListener: TypeAlias = Callable[[Progress], object]
+"""Called on the exporting thread, a few times a second, with how far the run is."""

@@ -1,0 +1,118 @@
+"""The fast acceptor: a decoder compiled from a JSON Schema that says yes, or "ask the verdict".
+
+Place: the hot path of the gate. What it accepts is valid by the schema; what it does not accept
+may be valid still, and goes to `verdict`. Only a plain schema can be compiled (types, required,
+additionalProperties, annotations); for any other `compile_acceptor` returns None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+Decoded: TypeAlias = Any
+"""A decoded record: an object with the attributes that `attribute_of` names."""
+
+_ANNOTATIONS = frozenset(
+    "$schema $id $comment title description default examples definitions format readOnly "
+    "writeOnly contentMediaType contentEncoding".split()
+)
+
+
+class _AnyObject(msgspec.Struct, gc=False):
+    """Any JSON object: its members are checked for syntax and not kept."""
+
+
+_TYPES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "null": None,
+    "object": _AnyObject,
+    "array": list[msgspec.Raw],
+}
+
+
+class _NotPlain(Exception):  # noqa: N818  # never leaves this module
+    """The schema says something that a decoder cannot be compiled from."""
+
+
+def attribute_of(names: Iterable[str]) -> dict[str, str]:
+    """Return the attribute of a decoded record that holds each property."""
+    return {name: f"p{number}" for number, name in enumerate(names)}
+
+
+def compile_acceptor(
+    schema: Mapping[str, Any], wanted: Iterable[str] = ()
+) -> tuple[msgspec.json.Decoder[Decoded], dict[str, str]] | None:
+    """Return a decoder of valid records and the attribute of each property, or None.
+
+    Args:
+        schema: a JSON Schema, draft 7, of an object.
+        wanted: properties to decode even when the schema does not know them.
+    """
+    try:
+        fields = _fields(schema)
+    except _NotPlain:
+        return None
+    open_ended = schema.get("additionalProperties", True) is True
+    if open_ended:
+        fields |= {name: (Any, False) for name in wanted if name not in fields}
+    return _decoder(fields, forbid_unknown=not open_ended)
+
+
+def compile_projection(
+    wanted: Iterable[str],
+) -> tuple[msgspec.json.Decoder[Decoded], dict[str, str]]:
+    """Return a decoder of any JSON object that keeps only the wanted properties."""
+    return _decoder({name: (Any, False) for name in wanted}, forbid_unknown=False)
+
+
+def _decoder(
+    fields: Mapping[str, tuple[Any, bool]], *, forbid_unknown: bool
+) -> tuple[msgspec.json.Decoder[Decoded], dict[str, str]]:
+    attributes = attribute_of(fields)
+    record = msgspec.defstruct(
+        "Record",
+        [
+            (attributes[name], kind)
+            if required
+            else (attributes[name], kind | msgspec.UnsetType, msgspec.UNSET)
+            for name, (kind, required) in fields.items()
+        ],
+        rename={attribute: name for name, attribute in attributes.items()},
+        forbid_unknown_fields=forbid_unknown,
+        kw_only=True,
+        gc=False,
+    )
+    return msgspec.json.Decoder(record), attributes
+
+
+def _fields(schema: Mapping[str, Any]) -> dict[str, tuple[Any, bool]]:
+    known = _ANNOTATIONS | {"type", "properties", "required", "additionalProperties"}
+    if set(schema) - known or schema.get("type") != "object":
+        raise _NotPlain
+    if not isinstance(schema.get("additionalProperties", True), bool):
+        raise _NotPlain
+    required = frozenset(schema.get("required", ()))
+    properties = schema.get("properties", {})
+    if not required <= set(properties):
+        raise _NotPlain
+    return {name: (_kind(sub), name in required) for name, sub in properties.items()}
+
+
+def _kind(schema: Any) -> Any:
+    if not isinstance(schema, Mapping) or set(schema) - (_ANNOTATIONS | {"type"}):
+        raise _NotPlain
+    names = schema.get("type")
+    if isinstance(names, str):
+        names = [names]
+    if not names or not set(names) <= set(_TYPES):
+        raise _NotPlain
+    kind = _TYPES[names[0]]
+    for name in names[1:]:
+        kind = kind | _TYPES[name] if kind is not None else _TYPES[name] | None
+    return kind

@@ -1,0 +1,105 @@
+"""Decides which decoded records are wanted: by time frame, media type and parent.
+
+Place: used by the gate for every record when anything is selected away. It sees decoded records
+through a function that gets a property, so it works for fast and slow decoding alike.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Container
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import msgspec
+from dateutil import parser as dateutil_parser
+
+from cdds.model import DataFile, Selection, Timeframe
+from cdds.records.refusal import Refusal
+
+Getter: TypeAlias = Callable[[str], Any]
+"""Returns a property of the record at hand; None or UNSET when it is not there."""
+
+
+def timestamp(text: Any, field: str) -> datetime:
+    """Return the moment that an ISO 8601 text means; one without a zone is UTC.
+
+    Raises:
+        Refusal: it is no ISO 8601 date and time.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except (ValueError, TypeError):
+        moment = _less_usual(text, field)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise Refusal("it is outside the years 1 to 9999", field) from None
+
+
+def _less_usual(text: Any, field: str) -> datetime:
+    try:
+        moment: datetime = dateutil_parser.isoparse(text.strip().replace(" ", "T"))
+    except (ValueError, TypeError, AttributeError):
+        raise Refusal("it is no ISO 8601 date and time, so it cannot be selected by", field) from None
+    return moment
+
+
+class Fate(enum.Enum):
+    """What becomes of a valid record."""
+
+    WANTED = enum.auto()
+    NOT_SELECTED = enum.auto()
+    UNDATED = enum.auto()
+    UNMATCHED = enum.auto()
+
+
+class Criteria:
+    """What a record must be to be wanted.
+
+    `parents` holds the keys of the selected parents, where the data file has parents.
+    """
+
+    def __init__(
+        self, file: DataFile, selection: Selection, parents: Container[str] | None
+    ) -> None:
+        self._parents = parents
+        self._parent_key = file.parent_key if parents is not None else None
+        self._media_types = selection.media_types or frozenset()
+        self._media_type = file.media_type if self._media_types else None
+        self._timeframe = selection.timeframe or Timeframe()
+        self._timestamps = file.timestamps if selection.timeframe is not None else ()
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """The properties that are looked at; none if every record is wanted."""
+        names = (self._parent_key, self._media_type, *self._timestamps)
+        return tuple(filter(None, names))
+
+    def fate(self, get: Getter) -> Fate:
+        """Return what becomes of the record.
+
+        Raises:
+            Refusal: its timestamp cannot be read.
+        """
+        if self._media_type is not None and not self._has_media_type(get(self._media_type)):
+            return Fate.NOT_SELECTED
+        if self._timestamps:
+            moment = self._moment(get)
+            if moment is None:
+                return Fate.UNDATED
+            if moment not in self._timeframe:
+                return Fate.NOT_SELECTED
+        if self._parent_key is not None and get(self._parent_key) not in (self._parents or ()):
+            return Fate.UNMATCHED
+        return Fate.WANTED
+
+    def _has_media_type(self, name: Any) -> bool:
+        return isinstance(name, str) and name.strip().casefold() in self._media_types
+
+    def _moment(self, get: Getter) -> datetime | None:
+        for field in self._timestamps:
+            text = get(field)
+            if text is not None and text is not msgspec.UNSET and text != "":
+                return timestamp(text, field)
+        return None

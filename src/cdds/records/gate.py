@@ -1,0 +1,185 @@
+"""The gate of one data file: lines in, the lines to export out.
+
+Place: called by the archive's worker threads for about 1 MiB of lines at a time. In the usual
+case a compiled decoder accepts them all and nothing is selected away: then they are passed on as
+they stand, never joined anew. Otherwise they are judged one by one.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Container, Iterable
+from itertools import compress
+from typing import Any
+
+import msgspec
+
+from cdds.model import DataFile, Job, Reject
+from cdds.protocols import Lines
+from cdds.records.acceptor import Decoded, compile_acceptor, compile_projection
+from cdds.records.criteria import Criteria, Fate, Getter
+from cdds.records.keys import KeySet
+from cdds.records.refusal import Refusal
+from cdds.records.tally import Tally
+from cdds.records.verdict import Verdict, parse
+
+_BLANK = b" \t\r\n"
+_MAX_KEY = 64
+
+
+class Gate:
+    """Selects and validates the lines of one data file.
+
+    Args:
+        file: the data file, its schema and keys.
+        job: what is selected, and whether lines are validated.
+        tally: where records and rejects are counted.
+        order: the number of the data file in its dataset, for the order of rejects.
+        parents: the keys of the selected parents, where the data file has parents.
+        keys: where to put the keys of the selected records, where other records refer to them.
+    """
+
+    def __init__(
+        self,
+        file: DataFile,
+        job: Job,
+        tally: Tally,
+        *,
+        order: int = 0,
+        parents: Container[str] | None = None,
+        keys: KeySet | None = None,
+    ) -> None:
+        self._file = file
+        self._tally = tally
+        self._order = order
+        self._keys = keys
+        self._key = file.key if keys is not None else None
+        self._criteria = Criteria(file, job.selection, parents)
+        self._selects = bool(self._criteria.properties)
+        wanted = tuple(filter(None, (*self._criteria.properties, self._key)))
+        self._reads = job.validate or bool(wanted)
+        self._verdict = Verdict(file.schema if job.validate else None)
+        compiled = (
+            compile_acceptor(file.schema, wanted) if job.validate else compile_projection(wanted)
+        )
+        self._decoder, self._attributes = compiled or (None, {})
+
+    def __call__(self, lines: Lines) -> bytes:
+        """Return the lines to export, in their order; called on worker threads.
+
+        Raises:
+            RecordError: a record is invalid, and the job says that this fails it.
+        """
+        if not self._reads:
+            return self._unread(lines)
+        records = self._accept_all(lines.data)
+        if records is None:
+            return self._one_by_one(lines)
+        if not self._selects:
+            self._count([Fate.WANTED] * len(records), self._keys_of(records))
+            return lines.data
+        try:
+            fates = [self._criteria.fate(self._getter(record)) for record in records]
+        except Refusal:
+            return self._one_by_one(lines)
+        chosen = [fate is Fate.WANTED for fate in fates]
+        self._count(fates, self._keys_of(compress(records, chosen)))
+        if all(chosen):
+            return lines.data
+        return b"".join(compress(io.BytesIO(lines.data), chosen))
+
+    def _unread(self, lines: Lines) -> bytes:
+        split = io.BytesIO(lines.data).readlines()
+        if b"\n" in split or b"\r\n" in split:
+            split = [line for line in split if line not in {b"\n", b"\r\n"}]
+        self._tally.add(self._file.name, len(split))
+        return lines.data if len(split) == lines.count else b"".join(split)
+
+    def _accept_all(self, data: bytes) -> list[Decoded] | None:
+        """Return the decoded records when every line is one that the decoder accepts.
+
+        The decoder does not look into the text of members that it skips, so all must be UTF-8.
+        """
+        if self._decoder is None or not _is_utf8(data):
+            return None
+        try:
+            return list(map(self._decoder.decode, io.BytesIO(data)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def _one_by_one(self, lines: Lines) -> bytes:
+        chosen: list[bytes] = []
+        fates: list[Fate] = []
+        keys: list[Any] = []
+        for number, line in enumerate(io.BytesIO(lines.data), start=lines.first):
+            if not line.strip(_BLANK):
+                continue
+            record: dict[str, Any] = {}
+            try:
+                exported, get = self._judge(line, record)
+                fate = self._criteria.fate(get)
+            except Refusal as refusal:
+                self._reject(refusal, lines, number, record)
+                continue
+            fates.append(fate)
+            if fate is Fate.WANTED:
+                chosen.append(exported)
+                keys.append(get(self._key) if self._key else None)
+        self._count(fates, keys)
+        return b"".join(chosen)
+
+    def _judge(self, line: bytes, record: dict[str, Any]) -> tuple[bytes, Getter]:
+        """Return a line as it is to be exported, and a way to get its properties.
+
+        Where the verdict had to parse the line, `record` holds what it found.
+        """
+        accepted = self._accept_all(line)
+        if accepted is not None:
+            return line, self._getter(accepted[0])
+        record |= parse(line)
+        return self._verdict.judge(line, record), record.get
+
+    def _getter(self, record: Decoded) -> Getter:
+        attributes = self._attributes
+        return lambda name: getattr(record, attributes[name])
+
+    def _keys_of(self, records: Iterable[Decoded]) -> list[Any]:
+        if self._key is None:
+            return []
+        attribute = self._attributes[self._key]
+        return [getattr(record, attribute) for record in records]
+
+    def _count(self, fates: list[Fate], keys: Iterable[Any]) -> None:
+        if self._keys is not None:
+            self._keys.update(key for key in keys if isinstance(key, str))
+        self._tally.add(
+            self._file.name,
+            fates.count(Fate.WANTED),
+            fates.count(Fate.UNDATED),
+            fates.count(Fate.UNMATCHED),
+        )
+
+    def _reject(
+        self, refusal: Refusal, lines: Lines, number: int, record: dict[str, Any]
+    ) -> None:
+        key = record.get(self._file.key) if self._file.key else None
+        plausible = isinstance(key, str) and len(key) <= _MAX_KEY and key.isprintable()
+        reject = Reject(
+            self._file.name,
+            lines.origin,
+            number,
+            refusal.rule,
+            refusal.field,
+            key if plausible else None,
+        )
+        self._tally.reject(reject, self._order)
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,160 @@
+"""Turns records that come as mappings into lines of JSON, about 1 MiB at a time.
+
+Place: between a source that yields mappings and the gate, which validates the lines. Nothing
+changes in silence: integers beyond 64 bits, decimals and lone surrogates are kept exactly; NaN,
+infinities and types that JSON does not have are refused. Datetimes become ISO 8601 in UTC, bytes
+base64. Top-level nulls are left out, except where the schema allows null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from cdds.errors import RecordError
+from cdds.model import DataFile, Reject
+from cdds.protocols import Lines
+from cdds.records.refusal import Refusal
+
+MAX_DEPTH = 200
+"""How deep the values of a record may be nested."""
+
+_BATCH_SIZE = 1024 * 1024
+_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
+_INT64 = range(-(2**63), 2**64)
+
+
+def lines_of(
+    records: Iterable[Mapping[str, Any]], file: DataFile, origin: str = ""
+) -> Iterator[Lines]:
+    """Yield the records as lines.
+
+    Raises:
+        RecordError: a record is no mapping, or holds what JSON cannot say; this fails a run even
+            when invalid records are to be left out, for it is the source that is at fault.
+    """
+    nullable = _nullable(file.schema)
+    batch: list[bytes] = []
+    size = total = 0
+    first = number = 1
+    for number, record in enumerate(records, start=1):
+        try:
+            line = serialise(record, nullable)
+        except Refusal as refusal:
+            reject = Reject(file.name, origin, number, refusal.rule, refusal.field)
+            raise RecordError(reject) from None
+        batch.append(line)
+        size += len(line)
+        total += len(line)
+        if size >= _BATCH_SIZE:
+            yield Lines(b"".join(batch), first, len(batch), origin, total)
+            batch, size, first = [], 0, number + 1
+    if batch:
+        yield Lines(b"".join(batch), first, len(batch), origin, total)
+
+
+def serialise(record: Mapping[str, Any], nullable: frozenset[str] = frozenset()) -> bytes:
+    """Return one line: the record as compact JSON in UTF-8, with a line feed.
+
+    Raises:
+        Refusal: it is no mapping, or holds what JSON cannot say.
+    """
+    if not isinstance(record, Mapping):
+        raise Refusal("the record is no mapping")
+    members = {
+        name: value for name, value in record.items() if value is not None or name in nullable
+    }
+    try:
+        line = orjson.dumps(members, _exactly, _OPTIONS)
+    except orjson.JSONEncodeError:
+        return _with_care(members)
+    # orjson writes NaN and infinities as null; only a second look can tell.
+    return line if b"null" not in line else _with_care(members)
+
+
+def _exactly(value: Any) -> Any:
+    match value:
+        case datetime():
+            moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+            precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
+            return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+        case bytes() | bytearray() | memoryview():
+            return b64encode(value).decode("ascii")
+        case Decimal() if value.is_finite():
+            return orjson.Fragment(str(value))
+        case Mapping():
+            return dict(value)
+        case _:
+            raise TypeError
+
+
+def _with_care(members: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(_exact(members, 0), _exactly, _OPTIONS)
+    except orjson.JSONEncodeError:
+        raise Refusal("it holds a value or a key of a type that JSON does not have") from None
+
+
+def _exact(value: Any, depth: int) -> Any:
+    """Return the value with what orjson cannot say replaced by its exact JSON text."""
+    if depth > MAX_DEPTH:
+        raise Refusal(f"it is nested deeper than {MAX_DEPTH} levels")
+    match value:
+        case bool():
+            return value
+        case str():
+            return value if _is_text(value) else orjson.Fragment(json.dumps(value))
+        case int():
+            return value if value in _INT64 else orjson.Fragment(_digits(value))
+        case float():
+            if not math.isfinite(value):
+                raise Refusal("it holds NaN or an infinity, which JSON does not have")
+            return value
+        case Mapping():
+            return {_name(name): _exact(item, depth + 1) for name, item in value.items()}
+        case list() | tuple():
+            return [_exact(item, depth + 1) for item in value]
+        case _:
+            return value
+
+
+def _name(name: Any) -> Any:
+    if isinstance(name, str) and not _is_text(name):
+        raise Refusal("a member's name holds a lone surrogate")
+    return name
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _digits(number: int) -> str:
+    try:
+        return str(number)
+    except ValueError:  # more digits than Python is willing to write
+        raise Refusal("it holds a number too long to be written") from None
+
+
+def _nullable(schema: Mapping[str, Any]) -> frozenset[str]:
+    """Return the properties for which the schema allows null explicitly."""
+    return frozenset(
+        name
+        for name, sub in schema.get("properties", {}).items()
+        if isinstance(sub, Mapping) and "null" in _types(sub)
+    )
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    names = schema.get("type", [])
+    return [names] if isinstance(names, str) else list(names)

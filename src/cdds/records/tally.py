@@ -1,0 +1,63 @@
+"""Counts what became of the records, across the worker threads of one run.
+
+Place: filled by the gates, read by the exporter for the manifest and the result.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from threading import Lock
+
+from cdds.errors import RecordError, TooManyRejects
+from cdds.model import OnInvalid, Reject
+
+
+class Tally:
+    """How many records were exported, left out and rejected; safe to use from many threads."""
+
+    def __init__(self, on_invalid: OnInvalid = "fail", max_rejects: int = 1000) -> None:
+        self._on_invalid = on_invalid
+        self._max_rejects = max_rejects
+        self._lock = Lock()
+        self._records: Counter[str] = Counter()
+        self._rejects: list[tuple[int, Reject]] = []
+        self.undated = 0
+        self.unmatched = 0
+
+    def add(self, data_file: str, wanted: int, undated: int = 0, unmatched: int = 0) -> None:
+        """Count exported records, and those left out for want of a timestamp or a parent."""
+        with self._lock:
+            self._records[data_file] += wanted
+            self.undated += undated
+            self.unmatched += unmatched
+
+    def reject(self, reject: Reject, order: int) -> None:
+        """Take note of an invalid record; `order` is the number of its data file.
+
+        Raises:
+            RecordError: the run shall fail for it, or it is one too many.
+        """
+        if self._on_invalid == "fail":
+            raise RecordError(reject)
+        with self._lock:
+            if len(self._rejects) >= self._max_rejects:
+                raise TooManyRejects(reject)
+            self._rejects.append((order, reject))
+
+    @property
+    def total(self) -> int:
+        """How many records have been exported so far."""
+        return sum(self._records.copy().values())
+
+    @property
+    def records(self) -> dict[str, int]:
+        """How many records each data file holds; one without records is not listed."""
+        return {name: count for name, count in self._records.items() if count}
+
+    @property
+    def rejects(self) -> tuple[Reject, ...]:
+        """The rejected records, by data file, input and position."""
+        ordered = sorted(
+            self._rejects, key=lambda item: (item[0], item[1].origin, item[1].position)
+        )
+        return tuple(reject for _, reject in ordered)

@@ -1,0 +1,127 @@
+"""The last word on a line that the fast acceptor did not accept.
+
+Place: the slow path of the gate. It parses the line for itself and asks ``jsonschema``, the
+reference. Its messages name the rule and the place in the schema, never what the record holds:
+not even the names of members that the schema does not know.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, NoReturn
+
+import msgspec
+import orjson
+
+from cdds.records.refusal import Refusal
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+TOO_DEEP = "it is nested too deeply to be read safely"
+
+
+class Verdict:
+    """Judges lines by a JSON Schema of draft 7, or for JSON syntax alone when there is none."""
+
+    def __init__(self, schema: Mapping[str, Any] | None) -> None:
+        self._schema = schema
+
+    @cached_property
+    def _validator(self) -> Any:
+        from jsonschema import Draft7Validator  # slow to load, and most exports never need it
+
+        return Draft7Validator(self._schema)
+
+    def judge(self, line: bytes, record: dict[str, Any]) -> bytes:
+        """Return the line to export, given the record that `parse` found in it.
+
+        It is the line as it stands, unless nulls at its top level break the schema: then they
+        are taken out of line and record, and every other value stays as it was written.
+
+        Raises:
+            Refusal: the record breaks the schema.
+        """
+        fault = self._fault(record)
+        if fault is None:
+            return line
+        bare = {name: value for name, value in record.items() if value is not None}
+        if len(bare) == len(record):
+            raise fault
+        fault = self._fault(bare)
+        if fault is not None:
+            raise fault
+        record.clear()
+        record |= bare
+        return _without_nulls(line)
+
+    def _fault(self, record: dict[str, Any]) -> Refusal | None:
+        if self._schema is None:
+            return None
+        try:
+            error = next(self._validator.iter_errors(record), None)
+        except RecursionError:
+            return Refusal(TOO_DEEP)
+        return None if error is None else _refusal(error)
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """Return the object that a line holds.
+
+    Raises:
+        Refusal: it is no UTF-8, no JSON, no object, or nested too deeply.
+    """
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        value = _parse_with_care(line)
+    if not isinstance(value, dict):
+        raise Refusal("the line is no JSON object")
+    return value
+
+
+def _parse_with_care(line: bytes) -> Any:
+    """Parse what orjson refuses: lone surrogates are JSON; the rest gets its reason here."""
+    try:
+        return json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise Refusal(f"it is not UTF-8 (at byte {error.start + 1} of the line)") from None
+    except json.JSONDecodeError as error:
+        raise Refusal(f"it is not JSON ({error.msg}, at character {error.pos + 1})") from None
+    except RecursionError:
+        raise Refusal(TOO_DEEP) from None
+    except ValueError:  # int() refuses numbers of more than 4,300 digits
+        raise Refusal("it holds a number too long to be read") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise Refusal(f"it is not JSON ({name} is no JSON value)")
+
+
+def _without_nulls(line: bytes) -> bytes:
+    try:
+        members = _MEMBERS.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refusal(
+            "it needs its nulls left out, and holds a lone surrogate that would not survive that"
+        ) from None
+    kept = {name: raw for name, raw in members.items() if bytes(raw) != b"null"}
+    return msgspec.json.encode(kept) + b"\n"
+
+
+def _refusal(error: Any) -> Refusal:
+    """Put a jsonschema error into words that come from the schema alone."""
+    path = [part for part in error.absolute_schema_path if isinstance(part, str)]
+    field = path[path.index("properties") + 1] if "properties" in path[:-1] else None
+    value = error.validator_value
+    match error.validator:
+        case "type":
+            wanted = value if isinstance(value, str) else " or ".join(value)
+            return Refusal(f"its type must be {wanted}", field)
+        case "required":
+            missing = next((name for name in value if name not in error.instance), None)
+            return Refusal(f"{missing} is required and missing", field)
+        case "additionalProperties":
+            return Refusal("it has a member that the schema does not allow", field)
+        case _:
+            return Refusal(f"it breaks the schema's rule {error.validator!r}", field)

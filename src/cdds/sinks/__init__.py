@@ -1,0 +1,34 @@
+"""Where artifacts go: local folders, and whatever fsspec reaches that can defer a commit.
+
+Place: at the end of the pipeline. A sink stages, commits and aborts; it never overwrites, and
+knows nothing of what it stores.
+"""
+
+from __future__ import annotations
+
+import os
+
+from cdds.errors import SinkError
+from cdds.protocols import Sink
+from cdds.sinks.local import LocalSink
+
+__all__ = ["LocalSink", "open_sink"]
+
+
+def open_sink(target: str | os.PathLike[str] | Sink) -> Sink:
+    """Return the sink for a path, any fsspec URL, or the sink itself.
+
+    Raises:
+        SinkError: no such file system is known, or it cannot hold a commit back.
+    """
+    if not isinstance(target, (str, os.PathLike)):
+        return target
+    location = os.fspath(target)
+    if not location:
+        raise SinkError("the target is empty; give a folder or a URL")
+    scheme, separator, path = location.partition("://")
+    if not separator or scheme in {"file", "local"}:
+        return LocalSink(path if separator else location)
+    from cdds.sinks.filesystem import FileSystemSink  # loads fsspec, not needed for local folders
+
+    return FileSystemSink(location)

@@ -1,0 +1,122 @@
+"""Any fsspec file system that can hold a commit back: memory, S3 and other object stores.
+
+Place: the sink for URLs. An artifact is opened with ``autocommit=False``, so nothing is visible
+before its commit; a file system that would publish on close is refused before anything is
+written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import fsspec
+from fsspec.spec import AbstractBufferedFile
+
+from cdds.errors import ArtifactExists, CddsError, MissingDependency, SinkError
+from cdds.protocols import Buffer
+
+
+class FileSystemSink:
+    """A folder, or a prefix, of an fsspec file system, by its URL.
+
+    Args:
+        url: such as ``memory://exports`` or ``s3://bucket/prefix``.
+        options: passed to the file system, such as credentials.
+
+    Raises:
+        SinkError: the URL's file system is unknown.
+        MissingDependency: the package for it is not installed.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url, **options)
+        except ImportError as error:
+            raise MissingDependency(f"cannot open the target: {error}") from error
+        except ValueError as error:
+            raise SinkError(f"cannot open the target: {error}") from error
+        self._root = self._root.rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"FileSystemSink({self._root!r})"
+
+    def create(self, name: str) -> FileSystemUpload:
+        """Begin an artifact of that name.
+
+        Raises:
+            ArtifactExists: the name is taken.
+            SinkError: the file system cannot be written, or cannot hold a commit back.
+        """
+        return FileSystemUpload(self._fs, f"{self._root}/{name}")
+
+
+class FileSystemUpload:
+    """One artifact being written to an fsspec file system."""
+
+    def __init__(self, fs: Any, path: str) -> None:
+        self._path = path
+        self._fs = fs
+        self._committed = False
+        with _reporting(path):
+            fs.invalidate_cache()
+            self._refuse_existing()
+            self._file = fs.open(path, "wb", autocommit=False)
+            if not _defers(self._file):
+                with suppress(Exception):
+                    self._file.discard()
+                raise SinkError(f"the file system of {path} cannot hold a commit back")
+
+    def write(self, data: Buffer) -> None:
+        """Append bytes."""
+        with _reporting(self._path):
+            self._file.write(data)
+
+    def stage(self) -> None:
+        """Send what is still buffered, without making it visible."""
+        with _reporting(self._path):
+            self._file.close()
+
+    def commit(self) -> None:
+        """Make the artifact visible.
+
+        Raises:
+            ArtifactExists: the name has been taken meanwhile.
+        """
+        with _reporting(self._path):
+            self._refuse_existing()
+            self._file.commit()
+        self._committed = True
+
+    def abort(self) -> None:
+        """Drop what was written, or remove what was committed."""
+        with _reporting(self._path):
+            if self._committed:
+                self._fs.rm_file(self._path)
+                self._committed = False
+            else:
+                self._file.discard()
+
+    def _refuse_existing(self) -> None:
+        if self._fs.exists(self._path):
+            raise ArtifactExists(f"{self._path} exists already; nothing is overwritten")
+
+
+def _defers(file: Any) -> bool:
+    """Tell whether a file opened with ``autocommit=False`` really waits for its commit.
+
+    The base class of buffered files has a commit that does nothing.
+    """
+    commit = getattr(type(file), "commit", None)
+    return commit is not None and commit is not AbstractBufferedFile.commit
+
+
+@contextmanager
+def _reporting(where: str) -> Iterator[None]:
+    try:
+        yield
+    except CddsError:
+        raise
+    except Exception as error:  # noqa: BLE001  # file systems raise errors of their own libraries
+        raise SinkError(f"cannot write to {where}: {error}") from error

@@ -1,0 +1,187 @@
+"""A folder of the local file system, with real commit and abort.
+
+Place: the usual sink. An artifact is staged under a hidden name in the same folder, forced to the
+disk, and then linked to its name, which a link refuses to take when it is taken. File systems
+without hard links get the name reserved first. Nothing is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cdds.errors import ArtifactExists, SinkError
+from cdds.protocols import Buffer
+
+STAGED_PREFIX = ".cdds-staged-"
+"""How the names of staged files begin; what a crash leaves behind can be told by it."""
+
+# The kernel is told to write back early, so that the final fsync has little left to wait for and
+# an export does not push everything else out of the page cache.
+_WRITE_BACK_SIZE = 16 * 1024 * 1024
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+class LocalSink:
+    """A local folder; it is made, with its parents, when the first artifact begins."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._folder = Path(folder).absolute()
+
+    def __repr__(self) -> str:
+        return f"LocalSink({str(self._folder)!r})"
+
+    def create(self, name: str) -> LocalUpload:
+        """Begin an artifact of that name.
+
+        Raises:
+            ArtifactExists: the name is taken.
+            SinkError: the folder cannot be made or written.
+        """
+        with _reporting(self._folder):
+            made = _make_folder(self._folder)
+            try:
+                return LocalUpload(self._folder, name, made)
+            except BaseException:
+                _remove_folders(made)
+                raise
+
+    def sync(self) -> None:
+        """Force the folder's entries to the disk."""
+        with _reporting(self._folder):
+            _sync_folder(self._folder)
+
+
+class LocalUpload:
+    """One artifact being written to a folder."""
+
+    __slots__ = ("_committed", "_fd", "_final", "_made", "_staged", "_unsynced")
+
+    def __init__(self, folder: Path, name: str, made: tuple[Path, ...] = ()) -> None:
+        self._made = made
+        self._committed = False
+        self._final = str(folder / name)
+        if os.path.lexists(self._final):
+            raise _exists(self._final)
+        self._staged = str(folder / f"{STAGED_PREFIX}{secrets.token_hex(8)}")
+        self._unsynced = 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        self._fd: int | None = os.open(self._staged, flags, 0o600)
+
+    def write(self, data: Buffer) -> None:
+        """Append bytes to the staged file."""
+        if self._fd is None:
+            raise SinkError(f"{self._final} is staged already; nothing can be added to it")
+        with _reporting(self._final):
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        self._unsynced += len(data)
+        if self._unsynced >= _WRITE_BACK_SIZE:
+            self._unsynced = 0
+            _write_back(self._fd)
+
+    def stage(self) -> None:
+        """Force the staged file to the disk and close it."""
+        if self._fd is not None:
+            with _reporting(self._final):
+                os.fsync(self._fd)
+                self._close()
+
+    def commit(self) -> None:
+        """Give the staged file its name.
+
+        Raises:
+            ArtifactExists: the name has been taken meanwhile.
+        """
+        with _reporting(self._final):
+            try:
+                os.link(self._staged, self._final)
+            except FileExistsError:
+                raise _exists(self._final) from None
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                _rename_exclusively(self._staged, self._final)
+            else:
+                self._committed = True
+                Path(self._staged).unlink()
+            self._committed = True
+
+    def abort(self) -> None:
+        """Remove the file, whether staged or committed, and the folders made for it."""
+        with suppress(OSError):
+            self._close()
+        with _reporting(self._final):
+            if self._committed or self._was_linked():
+                Path(self._final).unlink(missing_ok=True)
+            Path(self._staged).unlink(missing_ok=True)
+        self._committed = False
+        _remove_folders(self._made)
+
+    def _was_linked(self) -> bool:
+        """Tell whether a commit got as far as the link before it was interrupted."""
+        try:
+            return os.path.samefile(self._staged, self._final)
+        except OSError:
+            return False
+
+    def _close(self) -> None:
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            os.close(fd)
+
+
+def _make_folder(folder: Path) -> tuple[Path, ...]:
+    """Make a folder and its parents; return those that were missing, the innermost first."""
+    missing = tuple(path for path in (folder, *folder.parents) if not path.exists())
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_folders(folders: tuple[Path, ...]) -> None:
+    with suppress(OSError):  # somebody else uses it by now
+        for folder in folders:
+            folder.rmdir()
+
+
+def _rename_exclusively(staged: str, final: str) -> None:
+    """Rename without overwriting: reserve the name, then replace what reserves it."""
+    try:
+        os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        raise _exists(final) from None
+    Path(staged).replace(final)
+
+
+def _write_back(fd: int) -> None:
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _exists(path: str) -> ArtifactExists:
+    return ArtifactExists(f"{path} exists already; nothing is overwritten")
+
+
+@contextmanager
+def _reporting(where: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SinkError(f"cannot write to {where}: {reason}") from error

@@ -1,0 +1,116 @@
+"""Opens the files that sources read: local, compressed, remote.
+
+Place: below the sources of files. Local files are opened by the standard library; fsspec is
+loaded for the rest. Every failure becomes a `SourceError` that names the file.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TypeAlias, cast
+
+from cdds.errors import SourceError
+
+Location: TypeAlias = "str | os.PathLike[str]"
+
+_COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst", ".lzma", ".zip"})
+
+
+class InputFile:
+    """One input: how to open it, what to call it, how large it is as stored.
+
+    Attributes:
+        name: what messages call it: its path or URL without user information.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self._location = os.fspath(location)
+        self.name = _without_user(self._location)
+
+    @property
+    def _is_local(self) -> bool:
+        return "://" not in self._location or self._location.startswith("file://")
+
+    @property
+    def _path(self) -> Path:
+        return Path(self._location.removeprefix("file://"))
+
+    @property
+    def size(self) -> int | None:
+        """Its size in bytes as it is stored, where that can be told cheaply."""
+        return self._path.stat().st_size if self._is_local and self._path.exists() else None
+
+    def check(self) -> None:
+        """Refuse a local file that is not there or cannot be read.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        if self._is_local:
+            with self._reporting(), self._path.open("rb"):
+                pass
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+        """Open the file and yield its content, and the stored file whose position tells progress.
+
+        Raises:
+            SourceError: it cannot be opened, or an error occurs while it is read.
+        """
+        with self._reporting():
+            if self._is_local and self._path.suffix not in _COMPRESSED:
+                with self._path.open("rb", buffering=0) as file:
+                    yield cast(IO[bytes], file), cast(IO[bytes], file)
+                return
+            with self._open_stored() as stored, self._decompress(stored) as content:
+                yield content, stored
+
+    def _open_stored(self) -> IO[bytes]:
+        if self._is_local:
+            return self._path.open("rb")
+        import fsspec  # only for remote files, for it takes long to load
+
+        return cast(IO[bytes], fsspec.open(self._location, "rb").open())
+
+    @contextmanager
+    def _decompress(self, stored: IO[bytes]) -> Iterator[IO[bytes]]:
+        if Path(self._location).suffix not in _COMPRESSED:
+            yield stored
+            return
+        from fsspec.compression import compr
+        from fsspec.utils import infer_compression
+
+        name = infer_compression(self._location)
+        if name not in compr:
+            raise SourceError(f"{self.name}: no library for {name} compression is installed")
+        with compr[name](stored, mode="rb") as content:
+            yield content
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, EOFError, zlib.error, ValueError, ImportError) as error:
+            if isinstance(error, SourceError):
+                raise
+            reason = getattr(error, "strerror", None) or error
+            raise SourceError(f"cannot read {self.name}: {reason}") from error
+
+
+def input_files(given: Location | Sequence[Location]) -> tuple[InputFile, ...]:
+    """Return the inputs of a location or several."""
+    if isinstance(given, (str, os.PathLike)):
+        given = [given]
+    return tuple(map(InputFile, given))
+
+
+def _without_user(location: str) -> str:
+    scheme, separator, rest = location.partition("://")
+    if not separator:
+        return location
+    host, slash, path = rest.partition("/")
+    return scheme + separator + host.rpartition("@")[2] + slash + path

@@ -1,0 +1,122 @@
+"""JSON arrays of records, of any size, streamed by ijson.
+
+Place: for inputs that are one large array. The records are built here from ijson's events, with
+a limit on depth and size: ijson's own builder recurses and exhausts the memory on deep nesting.
+Numbers keep their exact value: integers of any size, decimals as they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import IO, Any
+
+from cdds.errors import RecordError, SourceError
+from cdds.model import Dataset, Reject, Selection
+from cdds.sources.files import InputFile, Location, input_files
+from cdds.sources.memory import refuse_unknown
+
+MAX_DEPTH = 200
+MAX_RECORD_SIZE = 64 * 1024 * 1024
+"""The most bytes of names and values in one record."""
+
+
+class JsonArray:
+    """Files that each hold one JSON array of records, for each data file by its name.
+
+    The files may be compressed or remote, as with `JsonLines`.
+
+    >>> JsonArray(contact="contacts.json", contactattribute="attributes.json.gz")
+    """
+
+    def __init__(self, **inputs: Location | Sequence[Location]) -> None:
+        self._inputs = {name: input_files(given) for name, given in inputs.items()}
+
+    def __repr__(self) -> str:
+        return f"JsonArray({', '.join(self._inputs)})"
+
+    def snapshot(
+        self, dataset: Dataset, selection: Selection
+    ) -> AbstractContextManager[JsonArray]:
+        """Return the files themselves, which must not change meanwhile.
+
+        Raises:
+            SourceError: a local file cannot be opened, or the dataset has no such data file.
+        """
+        del selection  # the exporter selects
+        refuse_unknown(self._inputs, dataset)
+        for files in self._inputs.values():
+            for file in files:
+                file.check()
+        return nullcontext(self)
+
+    def records(self, data_file: str) -> Iterator[dict[str, Any]]:
+        """Yield the records of a data file, one at a time.
+
+        Raises:
+            SourceError: a file cannot be read, or is no JSON array.
+            RecordError: a record is nested too deeply or too large.
+        """
+        for file in self._inputs.get(data_file, ()):
+            with file.open() as (content, _):
+                yield from _elements(content, data_file, file)
+
+
+def _elements(content: IO[bytes], data_file: str, file: InputFile) -> Iterator[Any]:
+    import ijson  # loads a C library, for this source alone
+
+    number = 0
+    try:
+        events = ijson.basic_parse(content)
+        if next(events, (None, None))[0] != "start_array":
+            raise SourceError(f"{file.name} is no JSON array")
+        for event, value in events:
+            if event == "end_array":
+                break
+            number += 1
+            yield _build(event, value, events, Reject(data_file, file.name, number, ""))
+        for _ in events:  # reads to the end, so that trailing garbage is found
+            raise SourceError(f"{file.name} goes on after its JSON array")
+    except ijson.JSONError as error:
+        where = f"in record {number + 1} of {file.name}"
+        raise SourceError(f"malformed JSON {where}: it is no JSON, or is cut off") from error
+
+
+def _build(event: str, value: Any, events: Iterator[tuple[str, Any]], at: Reject) -> Any:
+    """Build the value that begins with an event, taking the events that belong to it."""
+    if event not in {"start_map", "start_array"}:
+        return value
+    root: Any = {} if event == "start_map" else []
+    open_values = [root]
+    names: list[str] = [""]
+    size = 0
+    while open_values:
+        event, value = next(events)
+        size += len(value) if isinstance(value, str) else 8
+        if size > MAX_RECORD_SIZE:
+            raise _refused(at, f"it is larger than {MAX_RECORD_SIZE} bytes")
+        if event in {"end_map", "end_array"}:
+            open_values.pop()
+            names.pop()
+        elif event == "map_key":
+            names[-1] = value
+        else:
+            child = {} if event == "start_map" else [] if event == "start_array" else value
+            _put(open_values[-1], names[-1], child)
+            if event in {"start_map", "start_array"}:
+                if len(open_values) >= MAX_DEPTH:
+                    raise _refused(at, f"it is nested deeper than {MAX_DEPTH} levels")
+                open_values.append(child)
+                names.append("")
+    return root
+
+
+def _put(container: Any, name: str, value: Any) -> None:
+    if isinstance(container, dict):
+        container[name] = value
+    else:
+        container.append(value)
+
+
+def _refused(at: Reject, rule: str) -> RecordError:
+    return RecordError(Reject(at.data_file, at.origin, at.position, rule))

@@ -1,0 +1,119 @@
+"""JSON Lines in files and object stores, read as the lines they are.
+
+Place: the fast source. It finds line ends and nothing else: what the lines hold is the gate's
+business. A line longer than the limit is refused before it fills the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import IO
+
+from cdds.errors import RecordError
+from cdds.model import Dataset, Reject, Selection, parse_size
+from cdds.protocols import Lines
+from cdds.sources.files import InputFile, Location, input_files
+from cdds.sources.memory import refuse_unknown
+
+READ_SIZE = 1024 * 1024
+MAX_LINE_SIZE = 64 * 1024 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class JsonLines:
+    """Files of JSON Lines, for each data file by its name: a path or URL, or several.
+
+    Files that end in ``.gz``, ``.bz2``, ``.xz`` or ``.zst`` are decompressed on the way; any
+    fsspec URL can be read. Empty lines are no records; a byte order mark is left out; the last
+    line need not have an end.
+
+    Args:
+        max_line_size: the longest line that is read, in bytes or as ``"64 MiB"``.
+        inputs: the files of each data file.
+
+    >>> JsonLines(interaction=["2025-01.jsonl", "2025-02.jsonl.gz"], document="s3://b/docs.jsonl")
+    """
+
+    def __init__(
+        self,
+        *,
+        max_line_size: str | int = MAX_LINE_SIZE,
+        **inputs: Location | Sequence[Location],
+    ) -> None:
+        self._max_line_size = parse_size(max_line_size)
+        self._inputs = {name: input_files(given) for name, given in inputs.items()}
+
+    def __repr__(self) -> str:
+        return f"JsonLines({', '.join(self._inputs)})"
+
+    def snapshot(
+        self, dataset: Dataset, selection: Selection
+    ) -> AbstractContextManager[JsonLines]:
+        """Return the files themselves, which must not change meanwhile.
+
+        Raises:
+            SourceError: a local file cannot be opened, or the dataset has no such data file.
+        """
+        del selection  # the exporter selects
+        refuse_unknown(self._inputs, dataset)
+        for files in self._inputs.values():
+            for file in files:
+                file.check()
+        return nullcontext(self)
+
+    def size(self) -> int | None:
+        """Return the size in bytes of all files as they are stored, or None if one is remote."""
+        sizes = [file.size for files in self._inputs.values() for file in files]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
+    def records(self, data_file: str) -> Iterator[dict[str, object]]:
+        """Yield the records one by one; the exporter takes `lines` instead."""
+        import orjson
+
+        for lines in self.lines(data_file):
+            yield from (orjson.loads(line) for line in lines.data.splitlines() if line.strip())
+
+    def lines(self, data_file: str) -> Iterator[Lines]:
+        """Yield the lines of a data file, about 1 MiB at a time.
+
+        Raises:
+            SourceError: a file cannot be read.
+            RecordError: a line is too long.
+        """
+        for file in self._inputs.get(data_file, ()):
+            with file.open() as (content, stored):
+                yield from self._lines(data_file, file, content, stored)
+
+    def _lines(
+        self, data_file: str, file: InputFile, content: IO[bytes], stored: IO[bytes]
+    ) -> Iterator[Lines]:
+        first = 1
+        for data in _whole_lines(content, self._max_line_size):
+            if data is None:
+                rule = f"the line is longer than {self._max_line_size} bytes"
+                raise RecordError(Reject(data_file, file.name, first, rule))
+            count = len(data) - len(data.replace(b"\n", b""))  # faster than bytes.count
+            yield Lines(data, first, count, file.name, stored.tell())
+            first += count
+
+
+def _whole_lines(content: IO[bytes], max_line_size: int) -> Iterator[bytes | None]:
+    """Yield the content in pieces that end with a line end; None for a line that is too long."""
+    started: list[bytes] = []
+    size = 0
+    data = content.read(READ_SIZE).removeprefix(_BYTE_ORDER_MARK)
+    while data:
+        end = data.rfind(b"\n") + 1
+        if size + (data.find(b"\n") if end else len(data)) > max_line_size:
+            yield None
+        if end:
+            yield b"".join([*started, memoryview(data)[:end]]) if end < len(data) or started else data
+            started, size = ([data[end:]], len(data) - end) if end < len(data) else ([], 0)
+        else:
+            started.append(data)
+            size += len(data)
+        data = content.read(READ_SIZE)
+    if started:
+        yield b"".join([*started, b"\n"])

@@ -1,0 +1,81 @@
+"""Stages the artifacts of one run, and makes them visible together or not at all.
+
+Place: between the envelope and the sink. All artifacts are staged first, then made final one
+after another; last comes the file of digests, the commit mark: a set without it does not exist.
+Leaving the context in any other way takes back everything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable
+
+from cdds.errors import SinkError
+from cdds.model import Artifact
+from cdds.protocols import Buffer, DurableSink, Sink, Upload
+
+_log = logging.getLogger(__name__)
+
+
+class Staging:
+    """The uploads of one run; a context manager that aborts unless `commit` went through."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._staged: list[tuple[str, Upload]] = []
+        self._done = False
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._done:
+            self._take_back()
+
+    def stage(
+        self, name: str, chunks: Iterable[Buffer], on_write: Callable[[int], object]
+    ) -> Artifact:
+        """Write an artifact without making it visible; `on_write` gets the bytes of each chunk.
+
+        Raises:
+            SinkError: the sink refused it.
+        """
+        upload = self._sink.create(name)
+        self._staged.append((name, upload))
+        digest = hashlib.sha256()
+        size = 0
+        for chunk in chunks:
+            upload.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+            on_write(len(chunk))
+        upload.stage()
+        return Artifact(name, size, digest.hexdigest())
+
+    def commit(self, digests: str, artifacts: Iterable[Artifact]) -> None:
+        """Make all artifacts visible, and last the file called `digests`, which seals the set.
+
+        Raises:
+            SinkError: the sink refused one; then none is visible.
+        """
+        lines = (f"{artifact.sha256}  {artifact.name}\n".encode() for artifact in artifacts)
+        self.stage(digests, lines, lambda _: None)
+        for _, upload in self._staged[:-1]:
+            upload.commit()
+        self._sync()
+        self._staged[-1][1].commit()
+        self._sync()
+        self._done = True
+
+    def _sync(self) -> None:
+        if isinstance(self._sink, DurableSink):
+            self._sink.sync()
+
+    def _take_back(self) -> None:
+        """Remove everything, the commit mark first; what cannot be removed is told in the log."""
+        for name, upload in reversed(self._staged):
+            try:
+                upload.abort()
+            except SinkError as error:
+                _log.warning("left behind a part of %s: %s", name, error)
