@@ -17,7 +17,8 @@ name, address and sentence is put together here. All mail domains are reserved o
 
 from cdds.sample._bulk import corpus
 from cdds.sample._contact import contact, contact_attributes, contacts
-from cdds.sample._interaction import documents, interaction, interactions
+from cdds.sample._document import documents
+from cdds.sample._interaction import interaction, interactions
 from cdds.sample._lines import Record, write_lines
 from cdds.sample._mix import Kind, Mix
 

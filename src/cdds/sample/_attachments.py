@@ -13,6 +13,9 @@ import attrs
 from cdds.sample import _prose, _seeds
 from cdds.sample._prose import pick
 
+AT_MOST = 3
+"""No mail has more files than this."""
+
 
 @attrs.frozen(kw_only=True)
 class Attachment:
@@ -24,16 +27,15 @@ class Attachment:
 
 
 def attachments(seed: int, index: int) -> list[Attachment]:
-    """The files on the mail with this index, mostly none."""
+    """Make the files on the mail with this index, mostly none."""
     rng = _seeds.stream(seed, "attachments", index)
     return [_attachment(rng) for _ in range(pick(rng, _HOW_MANY))]
 
 
 def picture(rng: Random, size: int) -> bytes:
-    """A blob with the outline of a PNG: its signature, its header, chunks of noise, its end."""
+    """Make a blob with the outline of a PNG: signature, header, chunks of noise, end."""
     chunks = [b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", rng.randbytes(8) + b"\x08\x02\x00\x00\x00")]
-    for _ in range(size // 4096):
-        chunks.append(_chunk(b"IDAT", b"\x78\x9c" + rng.randbytes(4084)))
+    chunks += [_chunk(b"IDAT", rng.randbytes(4096)) for _ in range(size // 4096)]
     chunks.append(_chunk(b"IDAT", rng.randbytes(size % 4096)))
     chunks.append(_chunk(b"IEND", b""))
     return b"".join(chunks)
@@ -42,7 +44,7 @@ def picture(rng: Random, size: int) -> bytes:
 def _attachment(rng: Random) -> Attachment:
     ending, media_type, make = pick(rng, _SORTS)
     name = f"{pick(rng, _NAMES)}{pick(rng, _JOINTS)}{rng.randrange(1, 9999)}.{ending}"
-    size = min(int(rng.lognormvariate(8.8, 0.9)), 120_000)
+    size = min(int(rng.lognormvariate(8.4, 0.9)), 120_000)
     return Attachment(name=name, media_type=media_type, content=make(rng, size))
 
 
@@ -74,7 +76,7 @@ def _sheet(rng: Random, size: int) -> bytes:
     rows = ["date;reference;article;town;amount\r\n"]
     english = _prose.TONGUES[0].words
     for _ in range(size // 60 + 1):
-        article = f"{pick(rng, english['a'])} {pick(rng, english['n'])}"
+        article = f"{pick(rng, english['a'])} {pick(rng, english['h'])}"
         cells = (_prose.day(rng), _prose.reference(rng), article, pick(rng, english["c"]))
         rows.append(";".join((*cells, _prose.money(rng))) + "\r\n")
     return "".join(rows).encode()
@@ -89,12 +91,12 @@ def _log(rng: Random, size: int) -> bytes:
     english = _prose.TONGUES[0].words
     lines = []
     for place in range(size // 70 + 1):
-        cause = f"{pick(rng, english['v'])} {pick(rng, english['n'])} {rng.randrange(16**6):06x}"
+        cause = f"{pick(rng, english['v'])} {pick(rng, english['h'])} {rng.randrange(16**6):06x}"
         lines.append(f"{_prose.hour(rng)}:{place % 60:02} [{pick(rng, _LEVELS)}] {cause}\n")
     return "".join(lines).encode()
 
 
-_HOW_MANY = (0,) * 14 + (1,) * 4 + (2, 3)
+_HOW_MANY = (0,) * 34 + (1,) * 4 + (2, AT_MOST)
 _LEVELS = ("debug", "info", "info", "info", "warning", "error")
 _JOINTS = ("-", "_", " ", " - ")
 _NAMES = (

@@ -13,6 +13,8 @@ from cdds.sample import _prose
 from cdds.sample._people import Person
 from cdds.sample._seeds import iso
 
+_LETTERS_PER_SLIP = 45
+
 
 @attrs.frozen
 class _Party:
@@ -23,18 +25,19 @@ class _Party:
 
 
 def transcript(rng: Random, session: str, client: Person, started: datetime) -> str:
-    """The transcript of a chat between a customer and an agent."""
+    """Make the transcript of a chat between a customer and an agent."""
     parties = (
-        _Party(f"{rng.randrange(16**16):016X}", client.first_name, "CLIENT", "FLEX"),
-        _Party(f"{rng.randrange(16**16):016X}", f"agent{rng.randrange(900)}", "AGENT", "ESP"),
+        _Party(f"{rng.getrandbits(32):08X}", client.first_name, "CLIENT", "FLEX"),
+        _Party(f"{rng.getrandbits(32):08X}", f"agent{rng.randrange(900)}", "AGENT", "ESP"),
     )
     events = [_joined(rng, party, number) for number, party in enumerate(parties, 1)]
     shift = rng.randrange(5, 90)
-    for number in range(3, 3 + min(int(rng.lognormvariate(2.6, 0.5)) + 2, 80)):
+    for number in range(3, 3 + min(int(rng.lognormvariate(2.3, 0.5)) + 2, 80)):
         shift += int(rng.expovariate(1 / 25)) + 1
         events.append(_message(rng, parties[_turn(rng, number)], client, number, shift))
     events += [_left(party, len(events) + place, shift) for place, party in enumerate(parties, 1)]
-    return f'<chatTranscript startAt="{iso(started)}" sessionId="{session}">{"".join(events)}</chatTranscript>'
+    opening = f'<chatTranscript startAt="{iso(started)}" sessionId="{session}">'
+    return "".join((opening, *events, "</chatTranscript>"))
 
 
 def _turn(rng: Random, number: int) -> int:
@@ -53,15 +56,28 @@ def _joined(rng: Random, party: _Party, number: int) -> str:
 def _message(rng: Random, party: _Party, client: Person, number: int, shift: int) -> str:
     said = _said(rng, client)
     return (
-        f'<message userId="{party.user}" timeShift="{shift}" visibility="ALL" eventId="{number}">'
-        f'<msgText msgType="text" treatAs="NORMAL">{escape(said)}</msgText></message>'
+        f'<message userId="{party.user}" timeShift="{shift}" eventId="{number}">'
+        f"<msgText>{escape(said)}</msgText></message>"
     )
 
 
 def _said(rng: Random, client: Person) -> str:
     spoken = client.tongue
-    sentences = 1 + int(rng.expovariate(1.1))
-    return " ".join(_prose.sentence(rng, spoken, spoken.talk) for _ in range(sentences))
+    patterns = spoken.talk if rng.random() < 0.6 else spoken.mail
+    sentences = 1 + int(rng.expovariate(0.6))
+    said = " ".join(_prose.sentence(rng, spoken, patterns) for _ in range(sentences))
+    if rng.random() < 0.12:
+        said += f" https://help.links.example/{rng.getrandbits(72):x}"
+    return _hasty(rng, said)
+
+
+def _hasty(rng: Random, said: str) -> str:
+    """Swap two letters every now and then, as hands in a hurry do."""
+    letters = list(said)
+    for _ in range(len(said) // _LETTERS_PER_SLIP):
+        place = int(rng.random() * (len(said) - 1))
+        letters[place : place + 2] = reversed(letters[place : place + 2])
+    return "".join(letters)
 
 
 def _left(party: _Party, number: int, shift: int) -> str:

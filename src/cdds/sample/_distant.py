@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  (these letters are meant)
 """The languages that are not written in Latin letters.
 
 Place: raw material of `_prose`, beside `_tongues`. It refuses nothing more than its neighbour.
@@ -12,9 +13,9 @@ def _phrases(text: str) -> tuple[str, ...]:
 
 RUSSIAN = Tongue(
     code="ru",
-    weight=8,
+    weight=5,
     words={
-        "n": _phrases(
+        "h": _phrases(
             "счёт|договор|доставка|возврат|ремонт|заявка|тариф|пароль|перевод|квитанция|гарантия|"
             "посылка|подключение|скидка|оплата|справка|заказ|расчёт|прибор|маршрут|уведомление"
         ),
@@ -28,6 +29,7 @@ RUSSIAN = Tongue(
         ),
         "c": _phrases("Тверь|Псков|Рязань|Калуга|Вологда|Самара|Пермь|Тула"),
     },
+    compounds=patterns("{h} ({c})\n{h}, {h}\n{h} № {o}\n{h} от {d}"),
     mail=patterns("""
 Прошу вас {v} следующее: {n}, номер {o}, дата {d}.
 С {d} всё {a}: сначала {n}, потом {n}.
@@ -57,9 +59,9 @@ RUSSIAN = Tongue(
 
 JAPANESE = Tongue(
     code="ja",
-    weight=6,
+    weight=4,
     words={
-        "n": _phrases(
+        "h": _phrases(
             "請求書|契約内容|配送日|返金手続き|修理|領収書|予約|暗証番号|保証期間|料金|引っ越し|解約|"
             "注文|部品交換|明細|住所変更|設定|通信障害|割引"
         ),
@@ -67,6 +69,7 @@ JAPANESE = Tongue(
         "a": _phrases("まだ届かない|間違っている|高すぎる|止まっている|遅れている|完了した|不明な"),
         "c": _phrases("松山|仙台|長野|金沢|奈良|函館|高知"),
     },
+    compounds=patterns("{h}と{h}\n{c}の{h}\n{h}{o}\n{d}の{h}"),
     mail=patterns("""
 {d}の{n}について、{v}をお願いいたします(番号{o})。
 {p}の{n}が{a}ため、{n}を{v}していただけますか。
@@ -86,5 +89,7 @@ JAPANESE = Tongue(
     greetings=patterns("お世話になっております。\nご担当者様"),
     closings=patterns("よろしくお願いいたします。\n敬具"),
     first_names=_phrases("花子/Hanako|健太/Kenta|美咲/Misaki|大輔/Daisuke|結衣/Yui|翔/Sho"),
-    last_names=_phrases("佐藤/Sato|高橋/Takahashi|渡辺/Watanabe|小林/Kobayashi|森/Mori|藤田/Fujita"),
+    last_names=_phrases(
+        "佐藤/Sato|高橋/Takahashi|渡辺/Watanabe|小林/Kobayashi|森/Mori|藤田/Fujita"
+    ),
 )

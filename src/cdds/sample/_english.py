@@ -37,7 +37,28 @@ Since {d} nobody has been able to {v} why the {a} {n} in {c} is {b} {a}.
 Nothing in the {n} explains the {a} {n}, nor does your {n} at {t}.
 """
 
+COMPOUNDS = """
+{h} {h}
+{a} {h}
+{a} {h} {h}
+{h} {h} of {c}
+{h} for {p}
+{h} of {d}
+"""
+
 TALK = """
+{a} {n}, {a} {n}, {b} no {n}
+{p} or {p}?
+{n} = {k}
+it is {k}, from the {n}
+{b}: {n}, {n} and {n}
+{c}, {d}, {t}
+my {n} says {k} / {o}
+hm. {b} {a}?
+never {v} a {n} like {p}
+{v}, {v}, {v}... and the {n} stays {a}
+we {v} {n} only {b}
+no {n} at {t}, {a} {n} at {t}
 Hello, I need to {v} my {n}
 My {n} number is {o}
 I wanted to {v} the {a} {n}, but the {n} is {a} now

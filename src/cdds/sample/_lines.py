@@ -22,7 +22,7 @@ class Writable(Protocol):
 
 
 def line(record: Record) -> bytes:
-    """The record as one line of JSON, its line feed included."""
+    """Write the record as one line of JSON, its line feed included."""
     return _encode(record).encode() + b"\n"
 
 

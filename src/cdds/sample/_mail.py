@@ -43,9 +43,7 @@ class Mail:
     message: bytes
 
 
-def write(
-    rng: Random, envelope: Envelope, spoken: Tongue, attached: Sequence[Attachment]
-) -> Mail:
+def write(rng: Random, envelope: Envelope, spoken: Tongue, attached: Sequence[Attachment]) -> Mail:
     """Compose a mail in this language."""
     body = _body(rng, spoken)
     text = "\n\n".join((*body, *_history(rng, envelope, spoken)))
@@ -56,19 +54,19 @@ def write(
 
 
 def subject(rng: Random, spoken: Tongue) -> str:
-    """What a mail in this language may be about."""
+    """Make up what a mail in this language may be about."""
     return _prose.sentence(rng, spoken, spoken.subjects)
 
 
 def _body(rng: Random, spoken: Tongue) -> list[str]:
-    greeting = _prose.fill(rng, pick(rng, spoken.greetings), spoken.words)
-    closing = _prose.fill(rng, pick(rng, spoken.closings), spoken.words)
+    greeting = _prose.fill(rng, pick(rng, spoken.greetings), spoken)
+    closing = _prose.fill(rng, pick(rng, spoken.closings), spoken)
     length = min(int(rng.lognormvariate(1.3, 0.6)) + 1, 24)
     return [greeting, *_prose.paragraphs(rng, spoken, length), closing]
 
 
 def _history(rng: Random, envelope: Envelope, spoken: Tongue) -> list[str]:
-    """The mails before this one, quoted below it as everybody does."""
+    """Make the mails before this one, quoted below it as everybody does."""
     quoted = []
     for depth in range(1, pick(rng, (1, 1, 2, 2, 3))):
         written = envelope.sent - timedelta(minutes=rng.randrange(20, 9000) * depth)
@@ -106,13 +104,15 @@ def _received(rng: Random, host: str, sent: datetime) -> list[str]:
         address = f"[10.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(256)}]"
         arrived = format_datetime(sent + timedelta(seconds=hop * rng.randrange(1, 9)))
         lines.append(f"Received: from relay{hop}.{host} ({address})")
-        lines.append(f"\tby mx{rng.randrange(1, 9)}.{host} with ESMTPS id {rng.randrange(16**12):x};")
+        lines.append(
+            f"\tby mx{rng.randrange(1, 9)}.{host} with ESMTPS id {rng.randrange(16**12):x};"
+        )
         lines.append(f"\t{arrived}")
     return lines
 
 
 def _words_of(text: str) -> str:
-    """The text of a header field, in encoded words (RFC 2047) where it is not ASCII."""
+    """Write the text of a header field, in encoded words (RFC 2047) where it is not ASCII."""
     if text.isascii():
         return text.replace('"', "'")
     pieces = [text[start : start + 14] for start in range(0, len(text), 14)]
@@ -133,7 +133,7 @@ def _multipart(boundary: str, parts: Sequence[bytes]) -> bytes:
 
 
 def _text_part(subtype: str, text: str, spoken: Tongue) -> bytes:
-    """A text part: quoted-printable for languages near to ASCII, base64 for the others."""
+    """Make a text part: quoted-printable for languages near to ASCII, base64 for the others."""
     data = text.replace("\n", "\r\n").encode()
     if spoken.code in ("ru", "ja"):
         encoding, encoded = "base64", _wrapped(data)
@@ -145,8 +145,9 @@ def _text_part(subtype: str, text: str, spoken: Tongue) -> bytes:
 
 def _html(rng: Random, spoken: Tongue, body: Sequence[str], text: str) -> str:
     font, colour = pick(rng, _FONTS), f"#{rng.randrange(16**6):06x}"
-    opening = f'<p class="m{rng.randrange(9)}" style="margin:0 0 {rng.randrange(6, 16)}px;color:{colour}">'
-    shown = body if rng.random() < 0.4 else text.split("\n\n")
+    style = f"margin:0 0 {rng.randrange(6, 16)}px;color:{colour}"
+    opening = f'<p class="m{rng.randrange(9)}" style="{style}">'
+    shown = body if rng.random() < 0.2 else text.split("\n\n")
     paragraphs = "\n".join(f"{opening}{escape(paragraph)}</p>" for paragraph in shown)
     links = " | ".join(_link(rng, spoken) for _ in range(rng.randrange(5)))
     return (
@@ -158,8 +159,9 @@ def _html(rng: Random, spoken: Tongue, body: Sequence[str], text: str) -> str:
 
 
 def _link(rng: Random, spoken: Tongue) -> str:
-    label = escape(pick(rng, spoken.words["n"]))
-    return f'<a href="https://go.links.example/c/{rng.randrange(16**20):x}?u={_token(rng, 18)}">{label}</a>'
+    label = escape(pick(rng, spoken.words["h"]))
+    target = f"https://go.links.example/c/{rng.randrange(16**20):x}?u={_token(rng, 18)}"
+    return f'<a href="{target}">{label}</a>'
 
 
 def _attached(attachment: Attachment) -> bytes:

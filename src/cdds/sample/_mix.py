@@ -71,14 +71,12 @@ class Mix:
         return {kind: getattr(self, kind.value) for kind in _KINDS}
 
     def kind_at(self, fraction: float) -> Kind:
-        """The kind that owns this point of the mix, laid out from 0 to 1 (exclusive)."""
+        """Find the kind that owns this point of the mix, laid out from 0 to 1 (exclusive)."""
         bounds = list(accumulate(self.weights.values()))
         return _KINDS[bisect(bounds, fraction * bounds[-1], hi=len(bounds) - 1)]
 
 
-Mix.DEFAULT = Mix(
-    email_in=16, email_out=9, chat=18, voice=50, callback=3, cobrowse=1, social=3
-)
+Mix.DEFAULT = Mix(email_in=16, email_out=9, chat=18, voice=50, callback=3, cobrowse=1, social=3)
 Mix.EMAIL_HEAVY = Mix(email_in=55, email_out=33, chat=6, voice=5, social=1)
 Mix.CHAT_HEAVY = Mix(email_in=1, chat=88, voice=6, cobrowse=1, social=4)
 Mix.VOICE = Mix(voice=1)

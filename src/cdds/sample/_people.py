@@ -38,7 +38,7 @@ class Person:
 
 @lru_cache(maxsize=KNOWN_CONTACTS)
 def person(seed: int, index: int) -> Person:
-    """The customer with this index."""
+    """Make the customer with this index."""
     rng = _seeds.stream(seed, "person", index)
     spoken = tongue(rng)
     first, _, latin_first = pick(rng, spoken.first_names).partition("/")
@@ -54,12 +54,12 @@ def person(seed: int, index: int) -> Person:
 
 
 def customer(rng: Random, seed: int) -> Person:
-    """Whoever got in touch this time; some do so much more often than others."""
+    """Choose who got in touch this time; some do so much more often than others."""
     return person(seed, int(rng.random() ** 2 * KNOWN_CONTACTS))
 
 
 def team_address(rng: Random) -> str:
-    """The mailbox of a team in the contact centre."""
+    """Name the mailbox of a team in the contact centre."""
     return f"{pick(rng, _TEAMS)}@{pick(rng, _COMPANIES)}.example"
 
 

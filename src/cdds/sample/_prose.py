@@ -19,34 +19,43 @@ Item = TypeVar("Item")
 
 
 def pick(rng: Random, items: Sequence[Item]) -> Item:
-    """One of the items: `Random.choice` at half the cost, and as even as text needs."""
+    """Choose one of the items: `Random.choice` at half the cost, and as even as text needs."""
     return items[int(rng.random() * len(items))]
 
 
 def tongue(rng: Random) -> Tongue:
-    """The language of somebody."""
+    """Choose the language of somebody."""
     return rng.choices(TONGUES, _WEIGHTS)[0]
 
 
-def fill(rng: Random, pattern: Pattern, words: Mapping[str, Sequence[str]]) -> str:
-    """The pattern with a word in each slot."""
+def fill(rng: Random, pattern: Pattern, spoken: Tongue) -> str:
+    """Return the pattern with something in each slot."""
     pieces = []
     for text, slot in pattern:
         pieces.append(text)
         if slot is not None:
-            facts = _FACTS.get(slot)
-            pieces.append(facts(rng) if facts else pick(rng, words[slot]))
+            pieces.append(_filling(rng, slot, spoken))
     return "".join(pieces)
 
 
+def _filling(rng: Random, slot: str, spoken: Tongue) -> str:
+    if slot in _FACTS:
+        return _FACTS[slot](rng)
+    if slot != "n":
+        return pick(rng, spoken.words[slot])
+    if rng.random() < _COMPOUNDED:
+        return fill(rng, pick(rng, spoken.compounds), spoken)
+    return pick(rng, spoken.words["h"])
+
+
 def sentence(rng: Random, spoken: Tongue, patterns: Sequence[Pattern]) -> str:
-    """One filled pattern, its first letter a capital."""
-    text = fill(rng, pick(rng, patterns), spoken.words)
+    """Fill one of the patterns, its first letter a capital."""
+    text = fill(rng, pick(rng, patterns), spoken)
     return text[0].upper() + text[1:]
 
 
 def paragraphs(rng: Random, spoken: Tongue, count: int) -> list[str]:
-    """So many paragraphs of a mail, of two to six sentences each."""
+    """Make so many paragraphs of a mail, of two to six sentences each."""
     return [
         " ".join(sentence(rng, spoken, spoken.mail) for _ in range(rng.randrange(2, 7)))
         for _ in range(count)
@@ -54,36 +63,43 @@ def paragraphs(rng: Random, spoken: Tongue, count: int) -> list[str]:
 
 
 def brand(rng: Random) -> str:
-    """The name of a product that nobody sells."""
+    """Make up the name of a product that nobody sells."""
     stem = pick(rng, _words.SYLLABLES) + pick(rng, _words.SYLLABLES) + pick(rng, _words.BRANDS)
     return f"{stem.capitalize()} {rng.randrange(100, 9900, 10)}"
 
 
 def reference(rng: Random) -> str:
-    """The number of an order, a case or an invoice."""
+    """Make up the number of an order, a case or an invoice."""
     return f"{pick(rng, _LETTERS)}{pick(rng, _LETTERS)}-{int(rng.random() * 10**8):08}"
 
 
 def money(rng: Random) -> str:
-    """A sum of euros, small ones more often than large ones."""
+    """Make up a sum of euros, small ones more often than large ones."""
     return f"{rng.expovariate(1 / 140) + 1:.2f} EUR"
 
 
 def day(rng: Random) -> str:
-    """A date as people write it."""
+    """Make up a date as people write it."""
     return f"{int(rng.random() * 28) + 1}.{int(rng.random() * 12) + 1}."
 
 
 def hour(rng: Random) -> str:
-    """A time of the working day."""
+    """Make up a time of the working day."""
     return f"{int(rng.random() * 12) + 7}:{int(rng.random() * 60):02}"
 
 
+def number(rng: Random) -> str:
+    """Make up a long number: of a parcel, a device, an account."""
+    return str(rng.randrange(10**9, 10 ** int(rng.random() * 10 + 10)))
+
+
+_COMPOUNDED = 0.5
 _LETTERS = "ABCDEFGHKLMNPRSTVXYZ"
 _FACTS: Mapping[str, Callable[[Random], str]] = {
     "p": brand,
     "o": reference,
     "m": money,
+    "k": number,
     "d": day,
     "t": hour,
 }

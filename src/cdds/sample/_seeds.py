@@ -22,30 +22,41 @@ _LOW = ["".join(triple) for triple in product(_DIGITS, repeat=3)]
 
 
 def stream(seed: int, purpose: str, index: int) -> Random:
-    """The stream of chance for one purpose of one record."""
-    return Random(f"{seed}/{purpose}/{index}")
+    """Open the stream of chance for one purpose of one record."""
+    return Random(f"{seed}/{purpose}/{index}")  # noqa: S311  (no secret is made of it)
+
+
+def indexes(count: int | range) -> range:
+    """Give the indexes that a caller asks for: the first so many, or a range of them."""
+    return count if isinstance(count, range) else range(count)
 
 
 def identifier(prefix: str, seed: int, index: int) -> str:
-    """A 16-character identifier, unique among all indexes of this prefix and seed."""
+    """Make a 16-character identifier, unique among all indexes of this prefix and seed."""
     run, place = divmod(index, _RUN)
     return prefix + _stem(seed, run) + _LOW[place * _STRIDE % _RUN]
 
 
 def identifiers(prefix: str, seed: int) -> Iterator[str]:
-    """What `identifier` gives for 0, 1, 2, ..., at a fraction of the cost."""
+    """Yield what `identifier` gives for 0, 1, 2, ..., at a fraction of the cost."""
     lows = [_LOW[place * _STRIDE % _RUN] for place in range(_RUN)]
     for run in count():
         yield from map((prefix + _stem(seed, run)).__add__, lows)
 
 
 def moment(rng: Random, start: datetime, end: datetime) -> datetime:
-    """A random instant of ``[start, end)``, a whole number of milliseconds after its start."""
+    """Choose an instant of ``[start, end)``, a whole number of milliseconds after its start.
+
+    Raises:
+        ValueError: when there is no such instant, or the borders have no time zone.
+    """
+    if end <= start or start.utcoffset() is None:
+        raise ValueError(f"no time frame with a time zone: from {start} to {end}")
     return start + timedelta(milliseconds=int((end - start) / _MILLISECOND * rng.random()))
 
 
 def iso(instant: datetime) -> str:
-    """An instant as the records write it: ``2025-03-04T09:01:02.345Z``."""
+    """Write an instant as the records do: ``2025-03-04T09:01:02.345Z``."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

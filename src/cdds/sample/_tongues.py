@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  (the French apostrophe is meant)
 """The languages that customers write in, each with its words, patterns and names.
 
 Place: between the raw words and `_prose`. It refuses transliteration by rule: a name that is not
@@ -18,11 +19,15 @@ Pattern: TypeAlias = tuple[tuple[str, str | None], ...]
 
 @attrs.frozen
 class Tongue:
-    """One language: its words by slot, its patterns by occasion, its names."""
+    """One language: its words by slot, its patterns by occasion, its names.
+
+    The slot ``n`` takes a word of ``h`` or a compound, so that nouns hardly run out.
+    """
 
     code: str
     weight: float
     words: Mapping[str, tuple[str, ...]]
+    compounds: tuple[Pattern, ...]
     mail: tuple[Pattern, ...]
     talk: tuple[Pattern, ...]
     subjects: tuple[Pattern, ...]
@@ -33,7 +38,7 @@ class Tongue:
 
 
 def patterns(lines: str) -> tuple[Pattern, ...]:
-    """One pattern for each line that is not empty."""
+    """Parse one pattern for each line that is not empty."""
     return tuple(_pattern(line) for line in lines.splitlines() if line)
 
 
@@ -47,53 +52,69 @@ def _phrases(text: str) -> tuple[str, ...]:
 
 _ENGLISH = Tongue(
     code="en",
-    weight=58,
+    weight=72,
     words={
-        "n": _words.NOUNS,
+        "h": _words.NOUNS,
         "v": _words.VERBS,
         "a": _words.ADJECTIVES,
         "b": _words.ADVERBS,
         "c": _words.PLACES,
     },
+    compounds=patterns(_english.COMPOUNDS),
     mail=patterns(_english.MAIL),
     talk=patterns(_english.TALK),
     subjects=patterns(_english.SUBJECTS),
     greetings=patterns(_english.GREETINGS),
     closings=patterns(_english.CLOSINGS),
     first_names=_phrases(
-        "Alice, Amara, Ben, Bridget, Callum, Carol, Daisy, Dominic, Edith, Ellis, Fiona, Gareth,"
-        "Hazel, Imogen, Jasper, Kieran, Leona, Malcolm, Nadia, Oscar, Paula, Quentin, Rosie,"
-        "Stuart, Tessa, Ursula, Victor, Wendy, Xavier, Yvonne, Zara"
+        "Alice, Amara, Ben, Bridget, Callum, Carol, Daisy, Dominic, Edith, Ellis, Fiona, "
+        "Gareth, Hazel, Imogen, Jasper, Kieran, Leona, Malcolm, Nadia, Oscar, Paula, "
+        "Quentin, Rosie, Stuart, Tessa, Ursula, Victor, Wendy, Xavier, Yvonne, Zara"
     ),
     last_names=_phrases(
-        "Abbott, Barlow, Carver, Dalton, Ellwood, Farrow, Gibbs, Hartley, Ingram, Jarvis, Kendrick,"
-        "Lockhart, Merton, Norwood, Osgood, Pickering, Quill, Radley, Sutcliffe, Thackery, Underhill,"
-        "Vickers, Whitlock, Yardley"
+        "Abbott, Barlow, Carver, Dalton, Ellwood, Farrow, Gibbs, Hartley, Ingram, Jarvis, "
+        "Kendrick, Lockhart, Merton, Norwood, Osgood, Pickering, Quill, Radley, "
+        "Sutcliffe, Thackery, Underhill, Vickers, Whitlock, Yardley"
     ),
 )
 
 _GERMAN = Tongue(
     code="de",
-    weight=16,
+    weight=11,
     words={
-        "n": _phrases(
-            "die Rechnung, der Vertrag, das Gerät, die Lieferung, der Anschluss, die Gutschrift,"
-            "das Päckchen, die Überweisung, der Zählerstand, die Kündigung, das Passwort, der Termin,"
-            "die Rückerstattung, der Kühlschrank, die Größe, das Schloss, der Techniker, die Gebühr,"
-            "die Störung, das Guthaben, der Tarifwechsel, die Mahnung, das Ersatzteil, der Schlüssel,"
-            "die Bestätigung, das Angebot, der Router, die Zusatzoption, der Umzug, die Verlängerung"
+        "h": _phrases(
+            "die Rechnung, der Vertrag, das Gerät, die Lieferung, der Anschluss, die "
+            "Gutschrift, das Päckchen, die Überweisung, der Zählerstand, die Kündigung, das "
+            "Passwort, der Termin, die Rückerstattung, der Kühlschrank, die Größe, das "
+            "Schloss, der Techniker, die Gebühr, die Störung, das Guthaben, der Tarifwechsel, "
+            "die Mahnung, das Ersatzteil, der Schlüssel, die Bestätigung, das Angebot, der "
+            "Router, die Zusatzoption, der Umzug, die Verlängerung"
         ),
         "v": _phrases(
-            "prüfen, ändern, stornieren, zurückschicken, bestätigen, löschen, erneuern, überweisen,"
-            "verlängern, umtauschen, abholen, reparieren, erklären, freischalten, kürzen, zuschicken,"
-            "nachreichen, übertragen, ausführen, verschieben, anpassen, beschleunigen, erstatten"
+            "prüfen, ändern, stornieren, zurückschicken, bestätigen, löschen, erneuern, "
+            "überweisen, verlängern, umtauschen, abholen, reparieren, erklären, freischalten, "
+            "kürzen, zuschicken, nachreichen, übertragen, ausführen, verschieben, anpassen, "
+            "beschleunigen, erstatten"
         ),
         "a": _phrases(
-            "falsch, verspätet, unvollständig, beschädigt, zu hoch, übersehen, nicht möglich, gesperrt,"
-            "schon bezahlt, außergewöhnlich, unleserlich, endgültig, in Ordnung, überfällig, ungültig"
+            "falsch, verspätet, unvollständig, beschädigt, zu hoch, übersehen, nicht möglich, "
+            "gesperrt, schon bezahlt, außergewöhnlich, unleserlich, endgültig, in Ordnung, "
+            "überfällig, ungültig"
+        ),
+        "x": _phrases(
+            "Vertrags, Rechnungs, Liefer, Kunden, Zahlungs, Service, Wartungs, Strom, Netz, "
+            "Online, Reise, Paket, Termin, Garantie, Bestell, Abschluss, Rück, Teil, Jahres, "
+            "Sonder, Ersatz, Haus, Geräte, Sicherheits, Anschluss, Werkstatt, Speicher, "
+            "Leitungs, Filial, Bonus"
+        ),
+        "y": _phrases(
+            "nummer, anfrage, kopie, prüfung, gebühr, adresse, buchung, meldung, option, "
+            "karte, frist, übersicht, änderung, annahme, leistung, stelle, erklärung, liste, "
+            "lösung, auskunft, zeit"
         ),
         "c": _phrases("Köln, München, Görlitz, Lübeck, Würzburg, Gießen, Zürich, Graz, Düren, Ulm"),
     },
+    compounds=patterns("die {x}{y}\ndie {x}{y}\n{h} aus {c}\ndie {x}{y} vom {d}"),
     mail=patterns("""
 seit dem {d} ist {n} leider {a}, und {n} lässt sich nicht {v}.
 Könnten Sie bitte {n} zum Vorgang {o} {v} und mir kurz antworten?
@@ -123,35 +144,38 @@ Bitte {n} {v}
     greetings=patterns("Sehr geehrte Damen und Herren,\nGuten Tag,\nHallo {p}-Team,"),
     closings=patterns("Mit freundlichen Grüßen\nSchöne Grüße aus {c}"),
     first_names=_phrases(
-        "Jürgen/Juergen, Anneliese, Björn/Bjoern, Käthe/Kaethe, Günter/Guenter, Ilse, Lukas,"
-        "Sören/Soeren, Ute, Jörg/Joerg, Friederike, Matthias"
+        "Jürgen/Juergen, Anneliese, Björn/Bjoern, Käthe/Kaethe, Günter/Guenter, Ilse, "
+        "Lukas, Sören/Soeren, Ute, Jörg/Joerg, Friederike, Matthias"
     ),
     last_names=_phrases(
-        "Müller/Mueller, Schäfer/Schaefer, Großmann/Grossmann, Krüger/Krueger, Vogt, Weiß/Weiss,"
-        "Böhm/Boehm, Lindner, Jäger/Jaeger, Römer/Roemer, Brandt"
+        "Müller/Mueller, Schäfer/Schaefer, Großmann/Grossmann, Krüger/Krueger, Vogt, "
+        "Weiß/Weiss, Böhm/Boehm, Lindner, Jäger/Jaeger, Römer/Roemer, Brandt"
     ),
 )
 
 _FRENCH = Tongue(
     code="fr",
-    weight=12,
+    weight=8,
     words={
-        "n": _phrases(
-            "la facture, le contrat, l’appareil, la livraison, le remboursement, l’échéance, le relevé,"
-            "la résiliation, le mot de passe, le rendez-vous, la commande, le prélèvement, l’antenne,"
-            "la pièce jointe, le numéro de série, la garantie, le dépannage, l’abonnement, le forfait,"
-            "la clé, le déménagement, la réclamation, le crédit, l’étiquette, la boîte, le reçu"
+        "h": _phrases(
+            "la facture, le contrat, l’appareil, la livraison, le remboursement, l’échéance, "
+            "le relevé, la résiliation, le mot de passe, le rendez-vous, la commande, le "
+            "prélèvement, l’antenne, la pièce jointe, le numéro de série, la garantie, le "
+            "dépannage, l’abonnement, le forfait, la clé, le déménagement, la réclamation, le "
+            "crédit, l’étiquette, la boîte, le reçu"
         ),
         "v": _phrases(
-            "vérifier, modifier, annuler, renvoyer, confirmer, supprimer, débloquer, régler, prolonger,"
-            "échanger, réparer, expliquer, expédier, compléter, transférer, accélérer, réactiver"
+            "vérifier, modifier, annuler, renvoyer, confirmer, supprimer, débloquer, régler, "
+            "prolonger, échanger, réparer, expliquer, expédier, compléter, transférer, "
+            "accélérer, réactiver"
         ),
         "a": _phrases(
-            "en retard, incomplet, abîmé, trop élevé, déjà payé, bloqué, introuvable, périmé, illisible,"
-            "à refaire, erroné, indisponible"
+            "en retard, incomplet, abîmé, trop élevé, déjà payé, bloqué, introuvable, périmé, "
+            "illisible, à refaire, erroné, indisponible"
         ),
         "c": _phrases("Nîmes, Orléans, Besançon, Sète, Évreux, Liège, Genève, Épinal, Brest, Pau"),
     },
+    compounds=patterns("{h} de {c}\n{h} avec {h}\n{h} du {d}\n{h} pour {p}"),
     mail=patterns("""
 Depuis le {d}, {n} reste {a} et il m’est impossible de {v} quoi que ce soit.
 Pourriez-vous {v} {n} du dossier {o} dans les meilleurs délais ?
@@ -173,8 +197,8 @@ Merci beaucoup, très bonne journée \N{WAVING HAND SIGN}
     greetings=patterns("Madame, Monsieur,\nBonjour,"),
     closings=patterns("Bien cordialement,\nSalutations distinguées, {c}"),
     first_names=_phrases(
-        "Élodie/Elodie, François/Francois, Hélène/Helene, Jérôme/Jerome, Léa/Lea, Noémie/Noemie,"
-        "Rémi/Remi, Sylvain, Thérèse/Therese"
+        "Élodie/Elodie, François/Francois, Hélène/Helene, Jérôme/Jerome, Léa/Lea, "
+        "Noémie/Noemie, Rémi/Remi, Sylvain, Thérèse/Therese"
     ),
     last_names=_phrases(
         "Lefèvre/Lefevre, Gérard/Gerard, Marchand, Bénard/Benard, Caillou, Forêt/Foret, Delmas"

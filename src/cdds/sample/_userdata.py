@@ -13,7 +13,7 @@ from cdds.sample._prose import pick
 
 
 def brief(rng: Random) -> Record:
-    """The few keys that even a plain call has."""
+    """Make the few keys that even a plain call has."""
     return {
         "ServiceType": pick(rng, _SERVICES),
         "RRequestedSkills": {pick(rng, _SKILLS): rng.randrange(1, 10)},
@@ -22,25 +22,20 @@ def brief(rng: Random) -> Record:
 
 
 def full(rng: Random, client: Person, subject: str) -> Record:
-    """The many keys of an interaction that went through a routing strategy."""
-    group = f"Agent Group {rng.randrange(80000, 80060)}"
+    """Make the many keys of an interaction that went through a routing strategy."""
     return {
         "LastName": client.last_name,
         "FirstName": client.first_name,
         "EmailAddress": client.email,
         "ContactId": client.contact_id,
         "Subject": subject,
-        "RStrategyDBID": str(rng.randrange(100, 999)),
         "RStrategyName": f"{pick(rng, _SERVICES)}-routing-inbound",
-        "RTargetRequested": group,
-        "RTargetAgentGroup": group,
+        "RTargetAgentGroup": f"Agent Group {rng.randrange(80000, 80060)}",
         "RTargetAgentSelected": str(rng.randrange(1000, 1900)),
         "RVQID": "",
         "ServiceObjective": rng.randrange(0, 300, 15),
-        "CtgRelevancy": str(rng.randrange(40, 100)),
         "CustomerSegment": pick(rng, _SEGMENTS),
         "IW_CaseUid": _uid(rng),
-        "IW_BundleUid": _uid(rng),
         **brief(rng),
         "IWAttachedDataInformation": _case(rng),
     }
@@ -48,12 +43,13 @@ def full(rng: Random, client: Person, subject: str) -> Record:
 
 def _case(rng: Random) -> Record:
     return {
-        "CaseDataOrder": "",
         "CaseData.Reason": " ".join(pick(rng, _words.NOUNS) for _ in range(3)),
         "CaseData.Priority": rng.randrange(1, 6),
-        "DispositionCode.Key": "DispositionCode",
         "DispositionCode.Label": pick(rng, _words.VERBS),
-        "Option": {"frame-color": f"#FF{rng.randrange(16**6):06X}", "lines": [1, 2, 3][: rng.randrange(4)]},
+        "Option": {
+            "frame-color": f"#FF{rng.randrange(16**6):06X}",
+            "lines": [1, 2, 3][: rng.randrange(4)],
+        },
     }
 
 

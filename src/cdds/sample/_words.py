@@ -3,8 +3,12 @@
 Place: raw material of `_prose`. It refuses to be a corpus: single words and patterns only.
 """
 
-NOUNS = tuple(
-    """
+
+def _split(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
+NOUNS = _split("""
     account address adjustment agreement alarm allowance answer antenna appliance application
     appointment approval archive arrangement arrival article assessment assistant attempt backup
     balance bandwidth bank barcode basket battery bill bonus booking boiler booklet box bracket
@@ -45,11 +49,9 @@ NOUNS = tuple(
     transaction transfer transition traveller tray trial trip tyre umbrella uniform unit update
     upgrade usage valve van vehicle vendor version visit volume voucher waiver wardrobe warehouse
     warranty washer website weekend weight wheel window workshop wrapper yard zip zone
-    """.split()
-)
+""")
 
-VERBS = tuple(
-    """
+VERBS = _split("""
     accept access activate add adjust advise allocate amend apply approve arrange assess assign
     attach authorise block book calculate call cancel change charge check clarify clean close
     collect compare complete confirm connect consider contact convert copy correct credit
@@ -66,11 +68,9 @@ VERBS = tuple(
     share ship show sign split stop store submit suspend switch synchronise test trace track
     transfer translate trust understand unlock unsubscribe update upgrade upload use validate
     verify view wait waive withdraw
-    """.split()
-)
+""")
 
-ADJECTIVES = tuple(
-    """
+ADJECTIVES = _split("""
     accurate additional affected alternative annual appropriate automatic available basic better
     blank blue brief broken careful cheap clear commercial common compatible complete complicated
     confidential confusing constant correct corporate cracked current damaged daily defective
@@ -89,11 +89,9 @@ ADJECTIVES = tuple(
     single slow small spare special specific standard steady strange stuck sudden suitable
     temporary thorough tidy total unexpected unknown unpaid unreadable unusual urgent useful usual
     valid verbal warm weekly white wireless wrong yearly yellow
-    """.split()
-)
+""")
 
-ADVERBS = tuple(
-    """
+ADVERBS = _split("""
     again already apparently automatically briefly carefully clearly completely constantly
     correctly eventually exactly finally frankly fully generally gladly immediately incorrectly
     kindly lately mostly naturally nearly obviously occasionally once originally partly perhaps
@@ -101,25 +99,20 @@ ADVERBS = tuple(
     rarely really recently regularly repeatedly roughly safely separately shortly simply slightly
     slowly smoothly sometimes somehow suddenly surely temporarily thankfully today together
     tomorrow tonight twice unexpectedly unfortunately urgently usually yesterday
-    """.split()
-)
+""")
 
-PLACES = tuple(
-    """
+PLACES = _split("""
     Aldermoor Ashgrove Barnwick Bellhaven Birchford Bramcote Brightwater Calderstone Carrow
     Clearbrook Coldbeck Crosswell Dunmere Eastleach Elmstead Fairholm Fenwater Glenarrow Greyport
     Halden Harrowgate Hazelbrook Hollowell Inverlea Kestrel Kingsmere Langdale Larkhill Lindenau
     Lowmoor Marlbridge Millbrook Netherby Northolme Oakhurst Otterburn Pinewood Quarrybank Ravenscar
     Redmarsh Rosewick Saltburn Sandhaven Silverdale Stonebury Swanlake Thornby Tidewell Upminster
     Valemont Westering Whitcombe Willowdene Wyndham Yarrowfield
-    """.split()
-)
+""")
 
-SYLLABLES = tuple(
-    """
+SYLLABLES = _split("""
     ar bel bra cal cor dal den dor el en fal fen gar gel hal hel im jo kal ker lan lo lu mar mel mi
     nar nel no or pa pel qui ran ri ro sal sen sil so tal ten ti tor ul va vel vi wen xa ya zen zo
-    """.split()
-)
+""")
 
-BRANDS = tuple("ic ix on us a o ex um is ero ara ista ent or line max net desk flow ware".split())
+BRANDS = _split("ic ix on us a o ex um is ero ara ista ent or line max net desk flow ware")
