@@ -22,10 +22,10 @@ if TYPE_CHECKING:
         ExportResult,
         Job,
         Progress,
-        Reject,
         Selection,
         Timeframe,
     )
+    from cdds.reject import Reject
 
 _HOMES = {
     "Artifact": "model",
@@ -38,7 +38,7 @@ _HOMES = {
     "Job": "model",
     "Packager": "archive",
     "Progress": "model",
-    "Reject": "model",
+    "Reject": "reject",
     "Selection": "model",
     "Timeframe": "model",
     "__version__": "_version",

@@ -67,16 +67,12 @@ class Contents:
             name = f"{file.label}-{self._job.id}.json"
             yield Entry(name, self._blocks(file, order))
             if self._packed and self._packed[-1].name == name:
-                data.append(
-                    manifest.DataEntry(file, self._packed[-1], f"schema/{file.name}.json")
-                )
+                data.append(manifest.DataEntry(file, self._packed[-1], f"schema/{file.name}.json"))
         before = len(self._packed)
         for entry in data:
             yield Entry(entry.schema_name, [_schema(entry.file)])
         others = self._packed[before:]
-        yield Entry(
-            manifest.NAME, [self._describe(data=data, others=others, tally=self.tally)]
-        )
+        yield Entry(manifest.NAME, [self._describe(data=data, others=others, tally=self.tally)])
 
     def _blocks(self, file: DataFile, order: int) -> Iterator[Callable[[], bytes]]:
         has_children = any(child.parent == file.name for child in self._job.dataset.files)

@@ -1,6 +1,6 @@
 """Every error that this library raises by intention, in one tree.
 
-Place: at the ground; everything else may import it. It holds no logic.
+Place: at the ground; everything above may import it. It holds no logic.
 
     CddsError
     ├── JobError                 the request makes no sense: sizes, time frame, names, media types
@@ -21,10 +21,7 @@ pass through this library unchanged.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from cdds.model import Reject
+from cdds.reject import Reject
 
 
 class CddsError(Exception):

@@ -53,7 +53,8 @@ class Exporter:
         threads: how many threads deflate and validate; two to four by default.
 
     >>> exporter = Exporter(sink=LocalSink("exports"), envelope=Envelope(["recipient.pem"]))
-    >>> result = exporter.run(Job(dataset=cdds.datasets.INTERACTION), JsonLines(interaction="i.jsonl"))
+    >>> job = Job(dataset=cdds.datasets.INTERACTION, split_size="100 MB")
+    >>> result = exporter.run(job, JsonLines(interaction="interactions.jsonl"))
     """
 
     sink: Sink

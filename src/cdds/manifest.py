@@ -90,4 +90,4 @@ def _offsets(sizes: Sequence[int]) -> list[int]:
 
 
 def _iso(moment: datetime | None) -> str | None:
-    return moment and moment.isoformat().replace("+00:00", "Z")
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

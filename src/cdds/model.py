@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from cdds.errors import JobError
+from cdds.reject import Reject
 
 Level: TypeAlias = Literal["fast", "small"]
 """How hard to compress: for speed (the default) or for size."""
@@ -128,6 +129,10 @@ class Selection:
     media_types: frozenset[str] | None = attrs.field(default=None, converter=_media_types)
 
 
+def _strings(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
+
+
 @attrs.frozen(kw_only=True)
 class DataFile:
     """One data file of a dataset: the records of one kind, one a line.
@@ -149,7 +154,7 @@ class DataFile:
     label: str
     schema: Mapping[str, Any] = attrs.field(repr=False)
     key: str | None = None
-    timestamps: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    timestamps: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     media_type: str | None = None
     parent: str | None = None
     parent_key: str | None = None
@@ -160,6 +165,10 @@ class DataFile:
                 raise JobError(f"{part!r} cannot stand in a file name: use letters, digits, . _ -")
         if (self.parent is None) != (self.parent_key is None):
             raise JobError(f"data file {self.name!r}: parent and parent_key go together")
+
+
+def _files(value: Iterable[DataFile]) -> tuple[DataFile, ...]:
+    return tuple(value)
 
 
 def _unique_files(_: object, __: object, files: tuple[DataFile, ...]) -> None:
@@ -186,7 +195,7 @@ class Dataset:
     """
 
     name: str
-    files: tuple[DataFile, ...] = attrs.field(converter=tuple, validator=_unique_files)
+    files: tuple[DataFile, ...] = attrs.field(converter=_files, validator=_unique_files)
 
     @property
     def has_media_types(self) -> bool:
@@ -261,33 +270,6 @@ class Job:
     def selection(self) -> Selection:
         """Which records the job wants."""
         return Selection(self.timeframe, self.media_types)
-
-
-@attrs.frozen
-class Reject:
-    """One record that is not exported because it is invalid: where it stands and why.
-
-    Attributes:
-        data_file: the data file it was meant for, such as ``interaction``.
-        origin: the name of the input it came from; empty for records handed over in memory.
-        position: its line (for files of lines) or number, counted from 1.
-        rule: the rule that it breaks, in words; never its content.
-        field: the property concerned, where the schema names one.
-        key: the record's key, where it has a plausible one.
-    """
-
-    data_file: str
-    origin: str
-    position: int
-    rule: str
-    field: str | None = None
-    key: str | None = None
-
-    def __str__(self) -> str:
-        where = f"{self.origin}:{self.position}" if self.origin else f"record {self.position}"
-        key = f" (key {self.key})" if self.key else ""
-        field = f"{self.field}: " if self.field else ""
-        return f"{where}: {self.data_file}{key}: {field}{self.rule}"
 
 
 @attrs.frozen

@@ -70,9 +70,7 @@ class SizedSnapshot(Protocol):
 class Source(Protocol):
     """Where records come from."""
 
-    def snapshot(
-        self, dataset: Dataset, selection: Selection
-    ) -> AbstractContextManager[Snapshot]:
+    def snapshot(self, dataset: Dataset, selection: Selection) -> AbstractContextManager[Snapshot]:
         """Open a consistent view of the data files of `dataset`.
 
         A source may leave out records that `selection` does not want; it need not, since the

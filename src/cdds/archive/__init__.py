@@ -3,7 +3,7 @@
 Place: between the records and the envelope. Turns bytes into bytes; opens no file, asks no clock.
 """
 
-from cdds.archive.packager import Entry, PackedEntry, Packager
+from cdds.archive.packager import Entry, Packager, PackedEntry
 from cdds.archive.split import Segment
 
-__all__ = ["Entry", "PackedEntry", "Packager", "Segment"]
+__all__ = ["Entry", "Packager", "PackedEntry", "Segment"]

@@ -50,11 +50,13 @@ class Header:
     streamed: bool
 
     @property
-    def _flags(self) -> int:
+    def flags(self) -> int:
+        """The general purpose bit flag (4.4.4)."""
         return _FLAG_UTF8 | (_FLAG_DESCRIPTOR if self.streamed else 0)
 
     @property
-    def _dos_time(self) -> tuple[int, int]:
+    def dos_time(self) -> tuple[int, int]:
+        """The time and the date in MS-DOS form (4.4.6)."""
         moment = self.modified
         time = moment.hour << 11 | moment.minute << 5 | moment.second // 2
         date = max(moment.year - 1980, 0) << 9 | moment.month << 5 | moment.day
@@ -83,9 +85,9 @@ def local_header(header: Header, sizes: Sizes) -> bytes:
             "<4sHHHHHLLLHH",
             b"PK\x03\x04",
             _VERSION_ZIP64 if header.streamed else _VERSION_DEFLATE,
-            header._flags,
+            header.flags,
             _DEFLATED,
-            *header._dos_time,
+            *header.dos_time,
             *fields,
             len(header.name),
             len(extra),
@@ -126,9 +128,9 @@ def central_header(header: Header, sizes: Sizes, place: Place) -> bytes:
             b"PK\x01\x02",
             _UNIX | version,
             version,
-            header._flags,
+            header.flags,
             _DEFLATED,
-            *header._dos_time,
+            *header.dos_time,
             *fields,
             len(header.name),
             len(extra),
@@ -153,9 +155,7 @@ class Directory:
     entries_on_last_disk: int
 
     def _needs_zip64(self, disk: int) -> bool:
-        return (
-            max(self.entries, disk) >= MAX_16 or max(self.start.offset, self.size) >= MAX_32
-        )
+        return max(self.entries, disk) >= MAX_16 or max(self.start.offset, self.size) >= MAX_32
 
     def end_size(self, last_disk: int) -> int:
         """Return the size of the end records in bytes if they stand on that segment."""

@@ -37,6 +37,7 @@ FINAL_BLOCK = b"\x03\x00"
 _SMALL = BLOCK_SIZE // 4
 _LARGEST = BLOCK_SIZE + BLOCK_SIZE // 4
 _SLACK = 64 * 1024  # incompressible data grow by five bytes in 64 kB, and the flush adds some
+_MALLOC_THRESHOLD = 31 * 1024 * 1024
 _MAX_BYTES_AHEAD = 8 * BLOCK_SIZE
 
 
@@ -88,6 +89,7 @@ class Deflater:
     """
 
     def __init__(self, level: Level = "fast", threads: int | None = None) -> None:
+        _keep_freed_memory()
         self._deflate = _FastDeflate() if level == "fast" else _deflate_small
         self._threads = threads or max(2, min(4, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="cdds-deflate")
@@ -126,7 +128,7 @@ class Deflater:
                 weight = len(block) if isinstance(block, bytes) else BLOCK_SIZE
                 ahead.append((self._pool.submit(self._step, block), weight))
                 size += weight
-                while len(ahead) > 2 * self._threads + 1 or size > _MAX_BYTES_AHEAD:
+                while len(ahead) > 2 * self._threads or size > _MAX_BYTES_AHEAD:
                     future, weight = ahead.popleft()
                     size -= weight
                     yield future.result()
@@ -149,6 +151,16 @@ class Deflater:
         view = memoryview(data)
         parts = (view[start : start + BLOCK_SIZE] for start in range(0, len(data), BLOCK_SIZE))
         return Deflated(data, [self._deflate(part) for part in parts])
+
+
+def _keep_freed_memory() -> None:
+    """Let the C allocator reuse blocks of a megabyte instead of returning each to the kernel.
+
+    glibc raises its threshold for mapping memory to the size of the largest mapped block that was
+    ever freed, up to 32 MiB. This one is never touched, so it costs nothing; it saves some 300
+    page faults for each MiB of data, a fifth of an export's time. Other allocators ignore it.
+    """
+    bytearray(_MALLOC_THRESHOLD)
 
 
 def _gather(blocks: Iterable[Block]) -> Iterator[Block]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -181,7 +181,7 @@ class Packager:
         entries: Iterable[Entry],
         *,
         on_packed: Callable[[PackedEntry], object] = lambda _: None,
-    ) -> Iterator[Segment]:
+    ) -> Generator[Segment]:
         """Yield the segments of the archive; read each to its end before asking for the next.
 
         Args:
@@ -217,9 +217,7 @@ def _pieces(
         on_packed(packing.packed())
 
 
-def _entry_pieces(
-    packing: _Packing, first: Deflated, steps: Iterator[Deflated]
-) -> Iterator[Piece]:
+def _entry_pieces(packing: _Packing, first: Deflated, steps: Iterator[Deflated]) -> Iterator[Piece]:
     data = packing.add(first)
     second = next(steps, None)
     if second is None:  # it is all there: plain sizes, which every reader understands

@@ -149,7 +149,8 @@ def _split(
             yield Segment(_suffix(held[0][0]), _bytes(_drain(held)))
         held, ended = _hold(laid, held_back)
         if not ended:
-            yield Segment(_suffix(disk), _bytes(chain(_drain(held), laid)))
+            rest = chain(_drain(held), laid)  # noqa: B031  # goes on where _hold stopped
+            yield Segment(_suffix(disk), _bytes(rest))
     if not held:  # the last segment has its name already, so the directory needs one of its own
         layout.next_disk()
     end = list(layout.lay(tail(Place(layout.disk, layout.offset))))

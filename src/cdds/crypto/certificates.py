@@ -92,7 +92,9 @@ class Recipient:
 def _check_key(recipient: Recipient) -> None:
     certificate, origin = recipient.certificate, recipient.origin
     if certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
-        raise CertificateError(f"{origin} has an RSASSA-PSS key, which can only sign; use an RSA key")
+        raise CertificateError(
+            f"{origin} has an RSASSA-PSS key, which can only sign; use an RSA key"
+        )
     try:
         key = certificate.public_key()
     except (UnsupportedAlgorithm, ValueError) as error:

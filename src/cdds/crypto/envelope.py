@@ -24,7 +24,7 @@ from cdds.crypto.content import Aes256Cbc, padding
 from cdds.crypto.recipients import recipient_infos
 from cdds.crypto.smime import smime
 
-PIECE_SIZE = 256 * 1024
+PIECE_SIZE = 64 * 1024
 """The bytes of ciphertext in one octet string."""
 
 _DATA = "1.2.840.113549.1.7.1"
@@ -112,16 +112,17 @@ def _octet_strings(
 
 def _pieces(content: Iterable[bytes | memoryview]) -> Iterator[tuple[bytes | memoryview, bool]]:
     """Cut the content into pieces of `PIECE_SIZE`; the last is shorter, maybe empty, and marked."""
-    crumbs: list[bytes | memoryview] = []
+    started: list[bytes | memoryview] = []
     size = 0
     for data in content:
-        crumbs.append(data)
-        size += len(data)
-        if size < PIECE_SIZE:
-            continue
-        joined = memoryview(b"".join(crumbs))
-        whole = size - size % PIECE_SIZE
-        for start in range(0, whole, PIECE_SIZE):
-            yield joined[start : start + PIECE_SIZE], False
-        crumbs, size = [joined[whole:]], size - whole
-    yield b"".join(crumbs), True
+        rest = memoryview(data)
+        if started and size + len(rest) >= PIECE_SIZE:
+            room = PIECE_SIZE - size
+            yield b"".join([*started, rest[:room]]), False
+            started, size, rest = [], 0, rest[room:]
+        while len(rest) >= PIECE_SIZE:
+            yield rest[:PIECE_SIZE], False
+            rest = rest[PIECE_SIZE:]
+        started.append(rest)
+        size += len(rest)
+    yield b"".join(started), True

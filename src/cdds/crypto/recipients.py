@@ -35,7 +35,5 @@ def _key_trans(recipient: Recipient, content_key: bytes) -> bytes:
             ber.integer(certificate.serial_number),
         ),
         ber.tlv(ber.SEQUENCE, ber.object_identifier(_RSA_ENCRYPTION), ber.NULL),
-        ber.tlv(
-            ber.OCTET_STRING, recipient.public_key.encrypt(content_key, padding.PKCS1v15())
-        ),
+        ber.tlv(ber.OCTET_STRING, recipient.public_key.encrypt(content_key, padding.PKCS1v15())),
     )

@@ -37,9 +37,10 @@ def smime(message: Iterable[bytes | memoryview]) -> Iterator[bytes]:
                 rest = start
                 continue
             yield pybase64.encodebytes(start)
-            piece = memoryview(piece)[head:]
-        whole = len(piece) - len(piece) % LINE_BYTES
+        else:
+            head = 0
+        whole = len(piece) - (len(piece) - head) % LINE_BYTES
         rest = bytes(piece[whole:])
-        if whole:
-            yield pybase64.encodebytes(piece[:whole])
+        if whole > head:
+            yield pybase64.encodebytes(memoryview(piece)[head:whole])
     yield pybase64.encodebytes(rest) + b"\n"

@@ -4,8 +4,8 @@ Place: above the values. A dataset is a value, `cdds.Dataset`; a host makes its 
 
     >>> from cdds import Dataset, DataFile
     >>> survey = Dataset("Survey", [DataFile(name="answer", label="Survey",
-    ...     key="ID", timestamps=["GIVEN"],
-    ...     schema={"type": "object", "required": ["ID"], "properties": {"ID": {"type": "string"}}})])
+    ...     key="ID", timestamps=["GIVEN"], schema={"type": "object", "required": ["ID"],
+    ...     "properties": {"ID": {"type": "string"}, "GIVEN": {"type": "string"}}})])
 
 This room reads only the schema files that are shipped in it.
 """

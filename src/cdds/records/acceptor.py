@@ -16,8 +16,21 @@ Decoded: TypeAlias = Any
 """A decoded record: an object with the attributes that `attribute_of` names."""
 
 _ANNOTATIONS = frozenset(
-    "$schema $id $comment title description default examples definitions format readOnly "
-    "writeOnly contentMediaType contentEncoding".split()
+    {
+        "$comment",
+        "$id",
+        "$schema",
+        "contentEncoding",
+        "contentMediaType",
+        "default",
+        "definitions",
+        "description",
+        "examples",
+        "format",
+        "readOnly",
+        "title",
+        "writeOnly",
+    }
 )
 
 
@@ -36,7 +49,7 @@ _TYPES: dict[str, Any] = {
 }
 
 
-class _NotPlain(Exception):  # noqa: N818  # never leaves this module
+class _NotPlain(Exception):  # never leaves this module
     """The schema says something that a decoder cannot be compiled from."""
 
 
@@ -68,7 +81,7 @@ def compile_projection(
     wanted: Iterable[str],
 ) -> tuple[msgspec.json.Decoder[Decoded], dict[str, str]]:
     """Return a decoder of any JSON object that keeps only the wanted properties."""
-    return _decoder({name: (Any, False) for name in wanted}, forbid_unknown=False)
+    return _decoder(dict.fromkeys(wanted, (Any, False)), forbid_unknown=False)
 
 
 def _decoder(

@@ -41,7 +41,9 @@ def _less_usual(text: Any, field: str) -> datetime:
     try:
         moment: datetime = dateutil_parser.isoparse(text.strip().replace(" ", "T"))
     except (ValueError, TypeError, AttributeError):
-        raise Refusal("it is no ISO 8601 date and time, so it cannot be selected by", field) from None
+        raise Refusal(
+            "it is no ISO 8601 date and time, so it cannot be selected by", field
+        ) from None
     return moment
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from cdds.model import DataFile, Job, Reject
+from cdds.model import DataFile, Job
 from cdds.protocols import Lines
 from cdds.records.acceptor import Decoded, compile_acceptor, compile_projection
 from cdds.records.criteria import Criteria, Fate, Getter
@@ -22,6 +22,7 @@ from cdds.records.keys import KeySet
 from cdds.records.refusal import Refusal
 from cdds.records.tally import Tally
 from cdds.records.verdict import Verdict, parse
+from cdds.reject import Reject
 
 _BLANK = b" \t\r\n"
 _MAX_KEY = 64
@@ -62,6 +63,8 @@ class Gate:
         compiled = (
             compile_acceptor(file.schema, wanted) if job.validate else compile_projection(wanted)
         )
+        self._decoder: msgspec.json.Decoder[Decoded] | None
+        self._attributes: dict[str, str]
         self._decoder, self._attributes = compiled or (None, {})
 
     def __call__(self, lines: Lines) -> bytes:
@@ -159,9 +162,7 @@ class Gate:
             fates.count(Fate.UNMATCHED),
         )
 
-    def _reject(
-        self, refusal: Refusal, lines: Lines, number: int, record: dict[str, Any]
-    ) -> None:
+    def _reject(self, refusal: Refusal, lines: Lines, number: int, record: dict[str, Any]) -> None:
         key = record.get(self._file.key) if self._file.key else None
         plausible = isinstance(key, str) and len(key) <= _MAX_KEY and key.isprintable()
         reject = Reject(

@@ -46,7 +46,7 @@ class KeySet:
         part = self._part(digest[0])
         count = len(part) // _DIGEST
         index = bisect_left(
-            range(count), digest, key=lambda at: part[at * _DIGEST : (at + 1) * _DIGEST]
+            range(count), digest, key=lambda at: bytes(part[at * _DIGEST : (at + 1) * _DIGEST])
         )
         return part[index * _DIGEST : (index + 1) * _DIGEST] == digest
 
@@ -58,9 +58,7 @@ class KeySet:
         if not self._sorted[number]:
             with self._lock:
                 part = self._parts[number]
-                digests = {
-                    bytes(part[at : at + _DIGEST]) for at in range(0, len(part), _DIGEST)
-                }
+                digests = {bytes(part[at : at + _DIGEST]) for at in range(0, len(part), _DIGEST)}
                 self._parts[number] = bytearray(b"".join(sorted(digests)))
                 self._sorted[number] = True
         return self._parts[number]

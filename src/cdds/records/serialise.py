@@ -19,9 +19,10 @@ from typing import Any
 import orjson
 
 from cdds.errors import RecordError
-from cdds.model import DataFile, Reject
+from cdds.model import DataFile
 from cdds.protocols import Lines
 from cdds.records.refusal import Refusal
+from cdds.reject import Reject
 
 MAX_DEPTH = 200
 """How deep the values of a record may be nested."""
@@ -107,16 +108,12 @@ def _exact(value: Any, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise Refusal(f"it is nested deeper than {MAX_DEPTH} levels")
     match value:
-        case bool():
-            return value
-        case str():
-            return value if _is_text(value) else orjson.Fragment(json.dumps(value))
-        case int():
-            return value if value in _INT64 else orjson.Fragment(_digits(value))
-        case float():
-            if not math.isfinite(value):
-                raise Refusal("it holds NaN or an infinity, which JSON does not have")
-            return value
+        case str() if not _is_text(value):
+            return orjson.Fragment(json.dumps(value))
+        case int() if value not in _INT64:
+            return orjson.Fragment(_digits(value))
+        case float() if not math.isfinite(value):
+            raise Refusal("it holds NaN or an infinity, which JSON does not have")
         case Mapping():
             return {_name(name): _exact(item, depth + 1) for name, item in value.items()}
         case list() | tuple():

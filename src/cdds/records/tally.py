@@ -9,7 +9,8 @@ from collections import Counter
 from threading import Lock
 
 from cdds.errors import RecordError, TooManyRejects
-from cdds.model import OnInvalid, Reject
+from cdds.model import OnInvalid
+from cdds.reject import Reject
 
 
 class Tally:

@@ -31,7 +31,7 @@ class Verdict:
     def _validator(self) -> Any:
         from jsonschema import Draft7Validator  # slow to load, and most exports never need it
 
-        return Draft7Validator(self._schema)
+        return Draft7Validator(self._schema or {})
 
     def judge(self, line: bytes, record: dict[str, Any]) -> bytes:
         """Return the line to export, given the record that `parse` found in it.

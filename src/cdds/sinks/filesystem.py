@@ -118,5 +118,5 @@ def _reporting(where: str) -> Iterator[None]:
         yield
     except CddsError:
         raise
-    except Exception as error:  # noqa: BLE001  # file systems raise errors of their own libraries
+    except Exception as error:  # file systems raise errors of their own libraries
         raise SinkError(f"cannot write to {where}: {error}") from error

@@ -126,7 +126,7 @@ class LocalUpload:
     def _was_linked(self) -> bool:
         """Tell whether a commit got as far as the link before it was interrupted."""
         try:
-            return os.path.samefile(self._staged, self._final)
+            return Path(self._staged).samefile(self._final)
         except OSError:
             return False
 

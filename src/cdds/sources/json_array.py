@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
 
 from cdds.errors import RecordError, SourceError
-from cdds.model import Dataset, Reject, Selection
+from cdds.model import Dataset, Selection
+from cdds.reject import Reject
 from cdds.sources.files import InputFile, Location, input_files
 from cdds.sources.memory import refuse_unknown
 
@@ -35,9 +36,7 @@ class JsonArray:
     def __repr__(self) -> str:
         return f"JsonArray({', '.join(self._inputs)})"
 
-    def snapshot(
-        self, dataset: Dataset, selection: Selection
-    ) -> AbstractContextManager[JsonArray]:
+    def snapshot(self, dataset: Dataset, selection: Selection) -> AbstractContextManager[JsonArray]:
         """Return the files themselves, which must not change meanwhile.
 
         Raises:

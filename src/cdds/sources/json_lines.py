@@ -11,13 +11,15 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import IO
 
 from cdds.errors import RecordError
-from cdds.model import Dataset, Reject, Selection, parse_size
+from cdds.model import Dataset, Selection, parse_size
 from cdds.protocols import Lines
+from cdds.reject import Reject
 from cdds.sources.files import InputFile, Location, input_files
 from cdds.sources.memory import refuse_unknown
 
 READ_SIZE = 1024 * 1024
 MAX_LINE_SIZE = 64 * 1024 * 1024
+_COUNT_SIZE = 64 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -47,9 +49,7 @@ class JsonLines:
     def __repr__(self) -> str:
         return f"JsonLines({', '.join(self._inputs)})"
 
-    def snapshot(
-        self, dataset: Dataset, selection: Selection
-    ) -> AbstractContextManager[JsonLines]:
+    def snapshot(self, dataset: Dataset, selection: Selection) -> AbstractContextManager[JsonLines]:
         """Return the files themselves, which must not change meanwhile.
 
         Raises:
@@ -94,26 +94,39 @@ class JsonLines:
             if data is None:
                 rule = f"the line is longer than {self._max_line_size} bytes"
                 raise RecordError(Reject(data_file, file.name, first, rule))
-            count = len(data) - len(data.replace(b"\n", b""))  # faster than bytes.count
+            count = _count_lines(data)
             yield Lines(data, first, count, file.name, stored.tell())
             first += count
 
 
 def _whole_lines(content: IO[bytes], max_line_size: int) -> Iterator[bytes | None]:
     """Yield the content in pieces that end with a line end; None for a line that is too long."""
-    started: list[bytes] = []
+    buffer = bytearray(READ_SIZE)  # reused, so that nothing but the pieces takes memory
+    started: list[bytes | memoryview] = []
     size = 0
-    data = content.read(READ_SIZE).removeprefix(_BYTE_ORDER_MARK)
-    while data:
-        end = data.rfind(b"\n") + 1
-        if size + (data.find(b"\n") if end else len(data)) > max_line_size:
+    skipped = _BYTE_ORDER_MARK
+    while count := _fill(content, buffer):
+        start = len(skipped) if buffer.startswith(skipped) else 0
+        skipped = b""
+        end = buffer.rfind(b"\n", start, count) + 1
+        head = (buffer.find(b"\n", start, count) if end else count) - start
+        if size + head > max_line_size:
             yield None
         if end:
-            yield b"".join([*started, memoryview(data)[:end]]) if end < len(data) or started else data
-            started, size = ([data[end:]], len(data) - end) if end < len(data) else ([], 0)
-        else:
-            started.append(data)
-            size += len(data)
-        data = content.read(READ_SIZE)
-    if started:
+            yield b"".join([*started, memoryview(buffer)[start:end]])
+            started, size, start = [], 0, end
+        started.append(bytes(memoryview(buffer)[start:count]))
+        size += count - start
+    if size:
         yield b"".join([*started, b"\n"])
+
+
+def _fill(content: IO[bytes], buffer: bytearray) -> int:
+    count: int = content.readinto(buffer)  # type: ignore[attr-defined]
+    return count
+
+
+def _count_lines(data: bytes) -> int:
+    """Return the number of line feeds; faster than `bytes.count`, which looks at each byte."""
+    pieces = (data[start : start + _COUNT_SIZE] for start in range(0, len(data), _COUNT_SIZE))
+    return sum(len(piece) - len(piece.replace(b"\n", b"")) for piece in pieces)

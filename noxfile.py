@@ -1,0 +1,71 @@
+"""The checks of the project: `nox` runs all that must pass; the slow ones are run by name."""
+
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["lint", "types", "layers", "tests"]
+nox.options.error_on_missing_interpreters = True
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install_group(session: nox.Session, *groups: str) -> None:
+    session.install(*nox.project.dependency_groups(PYPROJECT, *groups))
+
+
+def install_wheel(session: nox.Session) -> None:
+    """Install the library as its users get it: from the wheel, with nothing of src on the path."""
+    session.install("build")
+    out = Path(session.create_tmp()) / "dist"
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(out), ".", silent=True)
+    session.install(str(max(out.glob("*.whl"), key=lambda path: path.stat().st_mtime)))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests on the built wheel; arguments after -- go to pytest."""
+    install_wheel(session)
+    install_group(session, "test")
+    session.run("pytest", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that take minutes: large inputs, memory."""
+    install_wheel(session)
+    install_group(session, "test")
+    session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    install_group(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, strictly."""
+    session.install(".")
+    install_group(session, "types", "test")
+    session.install("nox")
+    session.run("mypy")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check that imports go down only."""
+    session.install(".")
+    install_group(session, "layers")
+    session.run("lint-imports")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure speed side by side with what people use today; arguments go to the benchmark."""
+    install_wheel(session)
+    session.run("python", "benchmarks/run.py", *session.posargs)

@@ -1,0 +1,437 @@
+"""The command line: `cdds export` and `cdds demo`, also as `python -m cdds`.
+
+Place: at the very top, over `cdds.export`. It turns words into arguments and results into lines,
+and has no logic of exporting. What is loaded for an export is loaded once the words make sense.
+
+Its names, output and exit codes are a contract:
+
+    stdout   the artifacts' names, one a line, or one JSON object; nothing else
+    stderr   warnings, the progress bar and errors, each error in one line
+    0        done, also when nothing was selected
+    1        the work was refused or failed, and nothing is left of it
+    2        wrong usage: an unknown or missing option, or a value that cannot be read as its kind
+    130      stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP), and nothing is left of it
+
+Whether a value makes sense (a split size within its limits, a certificate that suits) is judged by
+the library below, so it ends with 1, not with 2. No traceback ever reaches a user.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, time
+from itertools import chain
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+import cdds  # its names are loaded when they are used
+from cdds._version import __version__
+from cdds.errors import Cancelled, CddsError, JobError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from cdds.model import Dataset, ExportResult, Selection
+    from cdds.protocols import Lines, Snapshot, Source
+    from cdds.sources import JsonArray, JsonLines
+
+_DEMO_FOLDER = "cdds-demo"
+
+# --- the words ------------------------------------------------------------------------------------
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; the words are those of the process when left out.
+
+    Raises:
+        SystemExit: after ``--help`` and ``--version``, and with 2 for wrong usage.
+    """
+    try:
+        options = _parser().parse_args(argv)
+        options.run(options)
+    except KeyboardInterrupt as stop:
+        _tell("cdds: stopped")
+        return stop.args[0] if stop.args else 128 + signal.SIGINT
+    except Exception as error:  # noqa: BLE001  # no traceback for a user
+        _tell(f"cdds: error: {_in_words(error)}")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cdds",
+        description="Export records: validated, zipped, split and sealed for a certificate.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"cdds {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    export = commands.add_parser(
+        "export",
+        help="export records into sealed artifacts",
+        description="Export records into sealed artifacts, and print the artifacts' names.",
+        allow_abbrev=False,
+    )
+    _add_ends(export.add_argument_group("from where, for whom, to where"))
+    _add_selection(export.add_argument_group("which records"))
+    _add_form(export.add_argument_group("how"))
+    _add_output(export.add_argument_group("what is shown"))
+    export.set_defaults(run=_export)
+    demo = commands.add_parser(
+        "demo",
+        help="make a sample, export it and open it",
+        description="Make a sample and a key, export the sample, open it, and tell how.",
+        allow_abbrev=False,
+    )
+    demo.add_argument("folder", nargs="?", metavar="DIR", type=Path, default=Path(_DEMO_FOLDER))
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _add_ends(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--dataset", required=True, type=str.casefold, choices=("interaction", "contact")
+    )
+    group.add_argument(
+        "--records",
+        required=True,
+        metavar="FILE",
+        action=_Once,
+        help="interactions or contacts: JSON Lines, or a JSON array in a .json file; a path or "
+        "URL, compressed or not",
+    )
+    group.add_argument(
+        "--attachments",
+        metavar="FILE",
+        action=_Once,
+        help="documents of the interactions, or attributes of the contacts",
+    )
+    group.add_argument(
+        "--recipient",
+        required=True,
+        metavar="CERT",
+        action="append",
+        help="certificate in PEM or DER; may be repeated",
+    )
+    group.add_argument("--to", required=True, metavar="URL", action=_Once, help="folder or URL")
+    group.add_argument(
+        "--job-id", metavar="ID", action=_Once, help="part of the data files' names; a new UUID"
+    )
+
+
+def _add_selection(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--media-type",
+        metavar="M",
+        nargs="+",
+        action="extend",
+        help="only these, such as chat and email; may be repeated",
+    )
+    group.add_argument(
+        "--from",
+        dest="start",
+        metavar="T",
+        type=_moment,
+        help="only from this moment on: ISO 8601, in UTC where it says no zone; a date alone is "
+        "its midnight",
+    )
+    group.add_argument(
+        "--until", dest="end", metavar="T", type=_moment, help="only before this moment"
+    )
+
+
+def _add_form(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--split-size",
+        metavar="SIZE",
+        type=_size,
+        help="split the archive: '64 MiB', 10MB or bytes, before sealing adds about 35 %%",
+    )
+    group.add_argument(
+        "--on-invalid",
+        choices=("fail", "reject"),
+        default="fail",
+        help="what an invalid record does: fail the export (default), or be left out and listed",
+    )
+    group.add_argument("--no-validate", action="store_true", help="pass records on unread")
+    group.add_argument("--level", choices=("fast", "small"), default="fast")
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--json", action="store_true", help="print one JSON object instead of names")
+    group.add_argument("--no-progress", action="store_true", help="no progress bar")
+    group.add_argument("-q", "--quiet", action="store_true", help="no warnings, no progress bar")
+
+
+class _Once(argparse.Action):
+    """An option with one value: a second one is refused instead of silently preferred."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} is given twice")
+        setattr(namespace, self.dest, values)
+
+
+def _size(text: str) -> int:
+    from cdds.model import parse_size  # what need not be loaded is not
+
+    try:
+        return parse_size(text)
+    except JobError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _moment(text: str) -> datetime:
+    # `datetime.fromisoformat` takes any character between date and time, and so reads the zone in
+    # 2025-01-01-10:00 as the time of day.
+    day, separator, rest = text.replace(" ", "T", 1).partition("T")
+    try:
+        clock = time.fromisoformat(rest) if separator else time()
+        moment = datetime.combine(date.fromisoformat(day), clock)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time in ISO 8601, such as 2025-01-31 or 2025-01-31T08:00:00Z"
+        ) from None
+
+
+# --- the commands ---------------------------------------------------------------------------------
+
+
+def _export(options: argparse.Namespace) -> None:
+    dataset = cdds.datasets.find(options.dataset)
+    is_bounded = options.start is not None or options.end is not None
+    with _stoppable() as stop:
+        result = cdds.export(
+            _source(dataset, options.records, options.attachments),
+            dataset=dataset,
+            to=options.to,
+            recipients=options.recipient,
+            media_types=options.media_type,
+            timeframe=cdds.Timeframe(options.start, options.end) if is_bounded else None,
+            split_size=options.split_size,
+            on_invalid=options.on_invalid,
+            validate=not options.no_validate,
+            level=options.level,
+            job_id=options.job_id,
+            progress=not (options.quiet or options.no_progress) and sys.stderr.isatty(),
+            cancel=stop,
+        )
+    if not options.quiet:
+        for warning in result.warnings:
+            _tell(f"cdds: warning: {warning}")
+    _say(_as_json(result) if options.json else _names(result))
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from cdds import demo
+
+    with _stoppable() as stop:
+        demo.run(options.folder, say=_say, cancel=stop)
+
+
+# --- the input ------------------------------------------------------------------------------------
+
+
+def _source(dataset: Dataset, records: str, attachments: str | None) -> Source:
+    locations = (records, attachments)
+    inputs = {
+        file.name: location
+        for file, location in zip(dataset.files, locations, strict=True)
+        if location is not None
+    }
+    arrays = {name: location for name, location in inputs.items() if _is_array(location)}
+    lines = {name: location for name, location in inputs.items() if name not in arrays}
+    return JsonFiles(lines, arrays) if arrays else cdds.sources.JsonLines(**lines)
+
+
+def _is_array(location: str) -> bool:
+    """Tell whether a ``.json`` file, compressed or not, holds an array: some hold lines."""
+    from cdds.sources.files import InputFile
+
+    # Looking into a pipe would take away what is read.
+    if ".json" not in PurePath(location).suffixes[-2:] or Path(location).is_fifo():
+        return False
+    with InputFile(location).open() as (content, _):
+        return content.read(4096).lstrip().startswith(b"[")
+
+
+class JsonFiles:
+    """A source of JSON arrays for some data files, and of JSON Lines for the others, if any."""
+
+    def __init__(self, lines: Mapping[str, str], arrays: Mapping[str, str]) -> None:
+        self._lines = cdds.sources.JsonLines(**lines)
+        self._arrays = cdds.sources.JsonArray(**arrays)
+        self._names = arrays
+
+    @contextmanager
+    def snapshot(self, dataset: Dataset, selection: Selection) -> Iterator[Snapshot]:
+        """Open both.
+
+        Raises:
+            SourceError: an input is missing or cannot be read.
+        """
+        with (
+            self._lines.snapshot(dataset, selection),
+            self._arrays.snapshot(dataset, selection),
+        ):
+            yield _JsonFilesSnapshot(self._lines, self._arrays, self._names, dataset)
+
+
+class _JsonFilesSnapshot:
+    """Two sources as one: the one that does not have a data file yields nothing for it."""
+
+    def __init__(
+        self, lines: JsonLines, arrays: JsonArray, names: Mapping[str, str], dataset: Dataset
+    ) -> None:
+        self._lines = lines
+        self._arrays = arrays
+        self._names = names
+        self._files = {file.name: file for file in dataset.files}
+
+    def records(self, data_file: str) -> Iterator[Mapping[str, Any]]:
+        return chain(self._lines.records(data_file), self._arrays.records(data_file))
+
+    def lines(self, data_file: str) -> Iterator[Lines]:
+        from cdds.records import lines_of
+
+        records = self._arrays.records(data_file)
+        origin = self._names.get(data_file, "")
+        return chain(
+            self._lines.lines(data_file), lines_of(records, self._files[data_file], origin)
+        )
+
+
+# --- the output -----------------------------------------------------------------------------------
+
+
+def _names(result: ExportResult) -> str:
+    return "\n".join(artifact.name for artifact in result.artifacts)
+
+
+def _as_json(result: ExportResult) -> str:
+    from attrs import asdict
+
+    return json.dumps(
+        {
+            "run_id": result.run_id,
+            "artifacts": [asdict(artifact) for artifact in result.artifacts],
+            "digests": result.digests,
+            "records": dict(result.records),
+            "rejects": [asdict(reject) for reject in result.rejects],
+            "warnings": list(result.warnings),
+        }
+    )
+
+
+def _say(text: str) -> None:
+    """Print to standard output; who stops reading early has seen enough."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # Python would try once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _tell(text: str) -> None:
+    """Print a message to standard error, where there may be nobody any more."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _in_words(error: Exception) -> str:
+    """Describe an error in one line."""
+    match error:
+        case CddsError():
+            text = str(error).replace("on_invalid='reject'", "--on-invalid reject")
+        case OSError(filename=str(name), strerror=str(reason)):
+            text = f"{name}: {reason}"
+        case _:  # its message might quote a record
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+            text = f"cdds has met an error of its own ({where}); please report it"
+    return " ".join(text.split())
+
+
+# --- stopping -------------------------------------------------------------------------------------
+
+_GRACE = 0.5
+"""How many seconds an export has to notice that it shall stop."""
+
+
+class _Stop:
+    """A cancel token that signals set.
+
+    An exception raised by a signal may strike anywhere, also between the making of a file and the
+    note that it was made. So an export is asked to stop, and does so between two chunks. Only when
+    it does not look, since its input or the network keeps it waiting, is it interrupted there.
+    Once it is stopping, no further signal disturbs its cleaning up.
+    """
+
+    def __init__(self) -> None:
+        self._signal = 0
+        self._is_seen = False
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + (self._signal or signal.SIGINT)
+
+    def is_set(self) -> bool:
+        self._is_seen = self._signal != 0
+        return self._is_seen
+
+    def ask(self, number: int, _: object) -> None:
+        if not self._signal:
+            self._signal = number
+            signal.setitimer(signal.ITIMER_REAL, _GRACE)
+
+    def insist(self, *_: object) -> None:
+        if not self._is_seen:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _stoppable() -> Iterator[_Stop]:
+    """Heed signals while the work is done, and put back what heeded them before.
+
+    Raises:
+        KeyboardInterrupt: the work was stopped; its argument is the exit code.
+    """
+    stop = _Stop()
+    previous = _install(stop)
+    try:
+        yield stop
+    except (Cancelled, KeyboardInterrupt):
+        raise KeyboardInterrupt(stop.exit_code) from None
+    finally:
+        if previous:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _install(stop: _Stop) -> dict[int, Any]:
+    """Let signals reach `stop`, where the system and the thread allow it; return the handlers."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not (is_main and hasattr(signal, "setitimer")):
+        return {}
+    asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # What is ignored stays ignored, as nohup and the shell's background jobs want it.
+    heeded = [number for number in asking if signal.getsignal(number) is not signal.SIG_IGN]
+    previous: dict[int, Any] = {signal.SIGALRM: signal.signal(signal.SIGALRM, stop.insist)}
+    return previous | {number: signal.signal(number, stop.ask) for number in heeded}
