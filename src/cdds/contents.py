@@ -15,7 +15,7 @@ from functools import partial
 from cdds import manifest
 from cdds.archive import Entry, PackedEntry
 from cdds.model import DataFile, Job
-from cdds.protocols import Lines, LineSnapshot, Snapshot
+from cdds.protocols import Lines, LineSnapshot, PartialSnapshot, Snapshot
 from cdds.records import Gate, KeySet, Tally, lines_of
 
 
@@ -42,6 +42,7 @@ class Contents:
         on_lines: Callable[[Lines], object],
     ) -> None:
         self._job = job
+        self._files = job.dataset.files
         self._snapshot = snapshot
         self._on_lines = on_lines
         self._describe = partial(
@@ -63,7 +64,7 @@ class Contents:
     def entries(self) -> Iterator[Entry]:
         """Yield the entries in order; the next may be asked for once `packed` knows the last."""
         data: list[manifest.DataEntry] = []
-        for order, file in enumerate(self._job.dataset.files):
+        for order, file in enumerate(self._files):
             name = f"{file.label}-{self._job.id}.json"
             yield Entry(name, self._blocks(file, order))
             if self._packed and self._packed[-1].name == name:
@@ -75,20 +76,23 @@ class Contents:
         yield Entry(manifest.NAME, [self._describe(data=data, others=others, tally=self.tally)])
 
     def _blocks(self, file: DataFile, order: int) -> Iterator[Callable[[], bytes]]:
-        has_children = any(child.parent == file.name for child in self._job.dataset.files)
-        if has_children:
+        if any(child.parent == file.name and self._has(child) for child in self._files):
             self._keys[file.name] = KeySet()
         gate = Gate(
             file,
             self._job,
             self.tally,
             order=order,
-            parents=self._keys[file.parent] if file.parent else None,
+            parents=self._keys.get(file.parent) if file.parent else None,
             keys=self._keys.get(file.name),
         )
         for lines in self._lines(file):
             self._on_lines(lines)
             yield partial(gate, lines)
+
+    def _has(self, file: DataFile) -> bool:
+        snapshot = self._snapshot
+        return snapshot.has(file.name) if isinstance(snapshot, PartialSnapshot) else True
 
     def _lines(self, file: DataFile) -> Iterator[Lines]:
         if isinstance(self._snapshot, LineSnapshot):

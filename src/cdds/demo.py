@@ -94,6 +94,7 @@ def run(folder: Path, *, say: Say, cancel: CancelToken | None = None) -> None:
         OSError: the folder cannot be written.
     """
     room = _Room(folder)
+    _refuse_half_a_pair(room)
     _make_sample(room, say)
     _make_key(room, say)
     say("\n3. Exports the sample three times, sealed for that certificate.")
@@ -127,13 +128,17 @@ def _sample_file(room: _Room, name: str) -> Path:
     return room.sample / f"{name}.jsonl"
 
 
-def _make_key(room: _Room, say: Say) -> None:
+def _refuse_half_a_pair(room: _Room) -> None:
     missing = [path for path in (room.key, room.certificate) if not path.exists()]
     if len(missing) == 1:
         raise CddsError(
             f"{missing[0]} is missing, but its counterpart is there, and keys are never replaced; "
             "choose another folder"
         )
+
+
+def _make_key(room: _Room, say: Say) -> None:
+    missing = not room.key.exists()
     if missing:
         key, certificate = self_signed("cdds demo", now=SystemClock().now(), days=_DAYS)
         # Both get their names when both are written.

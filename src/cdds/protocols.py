@@ -59,6 +59,15 @@ class LineSnapshot(Protocol):
 
 
 @runtime_checkable
+class PartialSnapshot(Protocol):
+    """A snapshot that knows which data files it has, which saves work for those it has not."""
+
+    def has(self, data_file: str) -> bool:
+        """Return whether there is anything to read for a data file."""
+        ...
+
+
+@runtime_checkable
 class SizedSnapshot(Protocol):
     """A snapshot that knows how many bytes it will read, for progress and time remaining."""
 

@@ -7,11 +7,13 @@ written.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile
 
 from cdds.errors import ArtifactExists, CddsError, MissingDependency, SinkError
@@ -62,11 +64,7 @@ class FileSystemUpload:
         with _reporting(path):
             fs.invalidate_cache()
             self._refuse_existing()
-            self._file = fs.open(path, "wb", autocommit=False)
-            if not _defers(self._file):
-                with suppress(Exception):
-                    self._file.discard()
-                raise SinkError(f"the file system of {path} cannot hold a commit back")
+            self._file = _open_deferred(fs, path)
 
     def write(self, data: Buffer) -> None:
         """Append bytes."""
@@ -103,10 +101,44 @@ class FileSystemUpload:
             raise ArtifactExists(f"{self._path} exists already; nothing is overwritten")
 
 
+class _MemoryFile(io.BytesIO):
+    """A file for fsspec's memory file system, which itself would publish it when it is opened."""
+
+    def __init__(self, fs: Any, path: str) -> None:
+        super().__init__()
+        self._fs = fs
+        self._path = path
+        self._data = b""
+
+    def close(self) -> None:
+        if not self.closed:
+            self._data = self.getvalue()
+        super().close()
+
+    def commit(self) -> None:
+        self._fs.pipe_file(self._path, self._data)
+
+    def discard(self) -> None:
+        self._data = b""
+
+
+def _open_deferred(fs: Any, path: str) -> Any:
+    """Open a file that waits for its commit, or refuse the file system."""
+    if isinstance(fs, MemoryFileSystem):
+        return _MemoryFile(fs, path)
+    file = fs.open(path, "wb", autocommit=False)
+    if _defers(file):
+        return file
+    for take_back in (file.close, lambda: fs.rm_file(path)):  # the name was free: it is ours
+        with suppress(Exception):
+            take_back()
+    raise SinkError(f"the file system of {path} cannot hold a commit back; use another target")
+
+
 def _defers(file: Any) -> bool:
     """Tell whether a file opened with ``autocommit=False`` really waits for its commit.
 
-    The base class of buffered files has a commit that does nothing.
+    The base class of fsspec's buffered files has a commit that does nothing.
     """
     commit = getattr(type(file), "commit", None)
     return commit is not None and commit is not AbstractBufferedFile.commit

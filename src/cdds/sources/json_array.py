@@ -49,6 +49,10 @@ class JsonArray:
                 file.check()
         return nullcontext(self)
 
+    def has(self, data_file: str) -> bool:
+        """Return whether there are files for a data file."""
+        return bool(self._inputs.get(data_file))
+
     def records(self, data_file: str) -> Iterator[dict[str, Any]]:
         """Yield the records of a data file, one at a time.
 

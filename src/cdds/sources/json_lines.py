@@ -68,6 +68,10 @@ class JsonLines:
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(sizes) else None
 
+    def has(self, data_file: str) -> bool:
+        """Return whether there are files for a data file."""
+        return bool(self._inputs.get(data_file))
+
     def records(self, data_file: str) -> Iterator[dict[str, object]]:
         """Yield the records one by one; the exporter takes `lines` instead."""
         import orjson

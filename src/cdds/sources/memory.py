@@ -35,6 +35,10 @@ class Records:
         refuse_unknown(self._inputs, dataset)
         return nullcontext(self)
 
+    def has(self, data_file: str) -> bool:
+        """Return whether records were given for a data file."""
+        return data_file in self._inputs
+
     def records(self, data_file: str) -> Iterator[Mapping[str, Any]]:
         """Yield the records of a data file."""
         given = self._inputs.get(data_file, ())
