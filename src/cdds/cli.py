@@ -29,7 +29,6 @@ import threading
 import traceback
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, time
-from itertools import chain
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +37,10 @@ from cdds._version import __version__
 from cdds.errors import Cancelled, CddsError, JobError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from cdds.model import Dataset, ExportResult, Selection
-    from cdds.protocols import Lines, Snapshot, Source
-    from cdds.sources import JsonArray, JsonLines
+    from cdds.model import Dataset, ExportResult
+    from cdds.protocols import Source
 
 _DEMO_FOLDER = "cdds-demo"
 
@@ -255,9 +253,13 @@ def _source(dataset: Dataset, records: str, attachments: str | None) -> Source:
         for file, location in zip(dataset.files, locations, strict=True)
         if location is not None
     }
-    arrays = {name: location for name, location in inputs.items() if _is_array(location)}
-    lines = {name: location for name, location in inputs.items() if name not in arrays}
-    return JsonFiles(lines, arrays) if arrays else cdds.sources.JsonLines(**lines)
+    kinds = {_is_array(location) for location in inputs.values()}
+    if len(kinds) > 1:
+        raise JobError(
+            "--records and --attachments must be of one kind: both JSON Lines, or both JSON arrays"
+        )
+    kind = cdds.sources.JsonArray if kinds == {True} else cdds.sources.JsonLines
+    return kind(**inputs)
 
 
 def _is_array(location: str) -> bool:
@@ -269,55 +271,6 @@ def _is_array(location: str) -> bool:
         return False
     with InputFile(location).open() as (content, _):
         return content.read(4096).lstrip().startswith(b"[")
-
-
-class JsonFiles:
-    """A source of JSON arrays for some data files, and of JSON Lines for the others, if any."""
-
-    def __init__(self, lines: Mapping[str, str], arrays: Mapping[str, str]) -> None:
-        self._lines = cdds.sources.JsonLines(**lines)
-        self._arrays = cdds.sources.JsonArray(**arrays)
-        self._names = arrays
-
-    @contextmanager
-    def snapshot(self, dataset: Dataset, selection: Selection) -> Iterator[Snapshot]:
-        """Open both.
-
-        Raises:
-            SourceError: an input is missing or cannot be read.
-        """
-        with (
-            self._lines.snapshot(dataset, selection),
-            self._arrays.snapshot(dataset, selection),
-        ):
-            yield _JsonFilesSnapshot(self._lines, self._arrays, self._names, dataset)
-
-
-class _JsonFilesSnapshot:
-    """Two sources as one: the one that does not have a data file yields nothing for it."""
-
-    def __init__(
-        self, lines: JsonLines, arrays: JsonArray, names: Mapping[str, str], dataset: Dataset
-    ) -> None:
-        self._lines = lines
-        self._arrays = arrays
-        self._names = names
-        self._files = {file.name: file for file in dataset.files}
-
-    def has(self, data_file: str) -> bool:
-        return self._lines.has(data_file) or self._arrays.has(data_file)
-
-    def records(self, data_file: str) -> Iterator[Mapping[str, Any]]:
-        return chain(self._lines.records(data_file), self._arrays.records(data_file))
-
-    def lines(self, data_file: str) -> Iterator[Lines]:
-        from cdds.records import lines_of
-
-        records = self._arrays.records(data_file)
-        origin = self._names.get(data_file, "")
-        return chain(
-            self._lines.lines(data_file), lines_of(records, self._files[data_file], origin)
-        )
 
 
 # --- the output -----------------------------------------------------------------------------------

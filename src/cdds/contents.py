@@ -15,7 +15,14 @@ from functools import partial
 from cdds import manifest
 from cdds.archive import Entry, PackedEntry
 from cdds.model import DataFile, Job
-from cdds.protocols import Lines, LineSnapshot, PartialSnapshot, Snapshot
+from cdds.protocols import (
+    Lines,
+    LineSnapshot,
+    Located,
+    LocatedSnapshot,
+    PartialSnapshot,
+    Snapshot,
+)
 from cdds.records import Gate, KeySet, Tally, lines_of
 
 
@@ -97,7 +104,13 @@ class Contents:
     def _lines(self, file: DataFile) -> Iterator[Lines]:
         if isinstance(self._snapshot, LineSnapshot):
             return self._snapshot.lines(file.name)
-        return lines_of(self._snapshot.records(file.name), file)
+        return lines_of(self._located(file), file)
+
+    def _located(self, file: DataFile) -> Iterator[Located]:
+        if isinstance(self._snapshot, LocatedSnapshot):
+            return self._snapshot.located(file.name)
+        records = self._snapshot.records(file.name)
+        return (("", number, record) for number, record in enumerate(records, start=1))
 
 
 def _schema(file: DataFile) -> bytes:

@@ -70,7 +70,10 @@ def _utc(value: datetime | None) -> datetime | None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise JobError("a time frame takes aware datetimes: give the value a tzinfo, such as UTC")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise JobError("a time frame must lie within the years 1 to 9999 in UTC") from None
 
 
 @attrs.frozen

@@ -38,6 +38,10 @@ class Lines:
     at: int = 0
 
 
+Located: TypeAlias = tuple[str, int, Mapping[str, Any]]
+"""The name of an input, the number of a record in it, counted from 1, and the record."""
+
+
 class Snapshot(Protocol):
     """One consistent view of a source: what it yields does not change while it is open."""
 
@@ -55,6 +59,15 @@ class LineSnapshot(Protocol):
 
     def lines(self, data_file: str) -> Iterator[Lines]:
         """Yield the lines of a data file, about 1 MiB at a time."""
+        ...
+
+
+@runtime_checkable
+class LocatedSnapshot(Protocol):
+    """A snapshot of mappings that can tell where each record came from, for messages."""
+
+    def located(self, data_file: str) -> Iterator[Located]:
+        """Yield the records of a data file, each with where it stands."""
         ...
 
 

@@ -47,7 +47,11 @@ def export(target: Path, rsa_key_and_certificate: tuple[Path, Path]) -> Export:
 
     def run(source: Any, dataset: Any = "Interaction", **options: Any) -> cdds.ExportResult:
         certificate = rsa_key_and_certificate[1]
-        arguments = {"to": target, "recipients": certificate, "job_id": "job"} | options
+        arguments: dict[str, Any] = {
+            "to": target,
+            "recipients": certificate,
+            "job_id": "job",
+        } | options
         return cdds.export(source, dataset=dataset, **arguments)
 
     return run

@@ -121,7 +121,7 @@ def test_contacts_follow_their_modification_else_their_creation(
 
 
 def test_nothing_selected_leaves_the_manifest_alone(export: Exporting, open_export: Opener) -> None:
-    result = export(cdds.sources.Records(interaction=[]))
+    result = export(cdds.sources.Records(interaction=()))
     assert result.records == {}
     assert set(open_export().files) == {"manifest.json"}
 
@@ -130,7 +130,7 @@ def test_rejects_are_left_out_and_listed_without_content(
     export: Exporting, open_export: Opener
 ) -> None:
     secret = "never to be told"
-    records = [
+    records: list[dict[str, Any]] = [
         {"IXNID": "good-1"},
         {"IXNID": "bad-1", "STATUS": secret},
         {"SUBJECT": secret},

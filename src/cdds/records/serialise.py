@@ -14,13 +14,15 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import orjson
 
 from cdds.errors import RecordError
 from cdds.model import DataFile
-from cdds.protocols import Lines
+from cdds.protocols import Lines, Located
 from cdds.records.refusal import Refusal
 from cdds.reject import Reject
 
@@ -32,9 +34,7 @@ _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
 _INT64 = range(-(2**63), 2**64)
 
 
-def lines_of(
-    records: Iterable[Mapping[str, Any]], file: DataFile, origin: str = ""
-) -> Iterator[Lines]:
+def lines_of(records: Iterable[Located], file: DataFile) -> Iterator[Lines]:
     """Yield the records as lines.
 
     Raises:
@@ -42,23 +42,24 @@ def lines_of(
             when invalid records are to be left out, for it is the source that is at fault.
     """
     nullable = _nullable(file.schema)
-    batch: list[bytes] = []
-    size = total = 0
-    first = number = 1
-    for number, record in enumerate(records, start=1):
-        try:
-            line = serialise(record, nullable)
-        except Refusal as refusal:
-            reject = Reject(file.name, origin, number, refusal.rule, refusal.field)
-            raise RecordError(reject) from None
-        batch.append(line)
-        size += len(line)
-        total += len(line)
-        if size >= _BATCH_SIZE:
+    total = 0
+    for origin, run in groupby(records, key=itemgetter(0)):
+        batch: list[bytes] = []
+        size, first = 0, 1
+        for _, number, record in run:
+            try:
+                batch.append(serialise(record, nullable))
+            except Refusal as refusal:
+                reject = Reject(file.name, origin, number, refusal.rule, refusal.field)
+                raise RecordError(reject) from None
+            size += len(batch[-1])
+            if size >= _BATCH_SIZE:
+                total += size
+                yield Lines(b"".join(batch), first, len(batch), origin, total)
+                batch, size, first = [], 0, number + 1
+        if batch:
+            total += size
             yield Lines(b"".join(batch), first, len(batch), origin, total)
-            batch, size, first = [], 0, number + 1
-    if batch:
-        yield Lines(b"".join(batch), first, len(batch), origin, total)
 
 
 def serialise(record: Mapping[str, Any], nullable: frozenset[str] = frozenset()) -> bytes:

@@ -42,15 +42,17 @@ class InputFile:
     @property
     def size(self) -> int | None:
         """Its size in bytes as it is stored, where that can be told cheaply."""
-        return self._path.stat().st_size if self._is_local and self._path.exists() else None
+        return self._path.stat().st_size if self._is_local and self._path.is_file() else None
 
     def check(self) -> None:
         """Refuse a local file that is not there or cannot be read.
 
+        A pipe is left alone: who writes to it would take the closing for its end.
+
         Raises:
             SourceError: it cannot be opened.
         """
-        if self._is_local:
+        if self._is_local and not self._path.is_fifo():
             with self._reporting(), self._path.open("rb"):
                 pass
 

@@ -7,12 +7,13 @@ Numbers keep their exact value: integers of any size, decimals as they are writt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
 
 from cdds.errors import RecordError, SourceError
 from cdds.model import Dataset, Selection
+from cdds.protocols import Located
 from cdds.reject import Reject
 from cdds.sources.files import InputFile, Location, input_files
 from cdds.sources.memory import refuse_unknown
@@ -53,8 +54,12 @@ class JsonArray:
         """Return whether there are files for a data file."""
         return bool(self._inputs.get(data_file))
 
-    def records(self, data_file: str) -> Iterator[dict[str, Any]]:
-        """Yield the records of a data file, one at a time.
+    def records(self, data_file: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the records of a data file, one at a time; raises as `located` does."""
+        return (record for _, _, record in self.located(data_file))
+
+    def located(self, data_file: str) -> Iterator[Located]:
+        """Yield the records of a data file, each with its file and its number there.
 
         Raises:
             SourceError: a file cannot be read, or is no JSON array.
@@ -62,7 +67,9 @@ class JsonArray:
         """
         for file in self._inputs.get(data_file, ()):
             with file.open() as (content, _):
-                yield from _elements(content, data_file, file)
+                elements = _elements(content, data_file, file)
+                for number, record in enumerate(elements, start=1):
+                    yield file.name, number, record
 
 
 def _elements(content: IO[bytes], data_file: str, file: InputFile) -> Iterator[Any]:

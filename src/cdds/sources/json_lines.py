@@ -6,9 +6,11 @@ business. A line longer than the limit is refused before it fills the memory.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import IO
+from decimal import Decimal
+from typing import IO, Any
 
 from cdds.errors import RecordError
 from cdds.model import Dataset, Selection, parse_size
@@ -72,12 +74,17 @@ class JsonLines:
         """Return whether there are files for a data file."""
         return bool(self._inputs.get(data_file))
 
-    def records(self, data_file: str) -> Iterator[dict[str, object]]:
-        """Yield the records one by one; the exporter takes `lines` instead."""
-        import orjson
+    def records(self, data_file: str) -> Iterator[dict[str, Any]]:
+        """Yield the records one by one, numbers exactly; the exporter takes `lines` instead.
 
+        Raises:
+            SourceError: a file cannot be read.
+            RecordError: a line is too long or no JSON.
+        """
         for lines in self.lines(data_file):
-            yield from (orjson.loads(line) for line in lines.data.splitlines() if line.strip())
+            for number, line in enumerate(lines.data.split(b"\n"), start=lines.first):
+                if line.strip():
+                    yield _parse(line, Reject(data_file, lines.origin, number, "it is not JSON"))
 
     def lines(self, data_file: str) -> Iterator[Lines]:
         """Yield the lines of a data file, about 1 MiB at a time.
@@ -99,7 +106,8 @@ class JsonLines:
                 rule = f"the line is longer than {self._max_line_size} bytes"
                 raise RecordError(Reject(data_file, file.name, first, rule))
             count = _count_lines(data)
-            yield Lines(data, first, count, file.name, stored.tell())
+            at = stored.tell() if stored.seekable() else 0
+            yield Lines(data, first, count, file.name, at)
             first += count
 
 
@@ -123,6 +131,13 @@ def _whole_lines(content: IO[bytes], max_line_size: int) -> Iterator[bytes | Non
         size += count - start
     if size:
         yield b"".join([*started, b"\n"])
+
+
+def _parse(line: bytes, reject: Reject) -> Any:
+    try:
+        return json.loads(line, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        raise RecordError(reject) from None
 
 
 def _fill(content: IO[bytes], buffer: bytearray) -> int:

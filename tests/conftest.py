@@ -1,0 +1,151 @@
+"""What all tests share: foreign tools as judges, keys and certificates, the vectors of others."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import attrs
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+from hypothesis import HealthCheck, settings
+
+# Tools are started and megabytes are packed within one example: time says nothing about them.
+settings.register_profile("cdds", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cdds")
+
+Judge: TypeAlias = Callable[[str], str]
+TemporaryFolder: TypeAlias = Callable[[], Any]
+Issue: TypeAlias = Callable[..., x509.Certificate]
+
+_OTHER_NAMES = {"7zz": ("7zz", "7z")}
+
+
+@pytest.fixture(scope="session")
+def judge() -> Judge:
+    """Find a foreign tool; where it is missing the test skips, or fails if judges are required."""
+
+    def find(name: str) -> str:
+        for candidate in _OTHER_NAMES.get(name, (name,)):
+            path = shutil.which(candidate)
+            if path is not None:
+                return path
+        missing = f"the judge {name} is not installed"
+        if os.environ.get("CDDS_REQUIRE_JUDGES"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def folder() -> TemporaryFolder:
+    """Return a maker of folders that last for a ``with`` block: one for each example."""
+
+    @contextmanager
+    def make() -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="cdds-test-") as name:
+            yield Path(name)
+
+    return make
+
+
+@attrs.frozen
+class Holder:
+    """Somebody with a private key and a certificate, as values and as files."""
+
+    key: rsa.RSAPrivateKey = attrs.field(repr=False)
+    certificate: x509.Certificate
+    key_file: Path
+    certificate_file: Path
+
+
+@pytest.fixture(scope="session")
+def rsa_key() -> rsa.RSAPrivateKey:
+    """Return an RSA key of 2048 bits, made once."""
+    return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture(scope="session")
+def issue(rsa_key: rsa.RSAPrivateKey) -> Issue:
+    """Return what issues certificates: for the shared key, self-signed, unless told otherwise."""
+
+    def make(
+        subject: str = "Recipient",
+        *,
+        key: Any = None,
+        issuer: str | None = None,
+        issuer_key: Any = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        extensions: tuple[x509.ExtensionType, ...] = (),
+        serial: int | None = None,
+    ) -> x509.Certificate:
+        start = start or datetime.now(UTC) - timedelta(days=1)
+        key = key or rsa_key
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(_name(subject))
+            .issuer_name(_name(issuer or subject))
+            .public_key(key.public_key())
+            .serial_number(serial or x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(end or start + timedelta(days=365))
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=True)
+        signer = issuer_key or (key if hasattr(key, "sign") else rsa_key)
+        digest = None if "ed25519" in type(signer).__module__ else hashes.SHA256()
+        return builder.sign(signer, digest)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def holders(
+    rsa_key: rsa.RSAPrivateKey, issue: Issue, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Holder, ...]:
+    """Return three holders, each with a key of their own."""
+    keys = [rsa_key, rsa.generate_private_key(65537, 2048), rsa.generate_private_key(65537, 3072)]
+    home = tmp_path_factory.mktemp("holders")
+    return tuple(
+        _holder(home / str(number), key, issue(f"Holder {number}", key=key))
+        for number, key in enumerate(keys)
+    )
+
+
+@pytest.fixture(scope="session")
+def rsa_key_and_certificate(
+    holders: tuple[Holder, ...], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """Return the files of a key of 2048 bits and of its certificate, valid for a year."""
+    home = tmp_path_factory.mktemp("recipient")
+    shutil.copy(holders[0].key_file, home / "key.pem")
+    shutil.copy(holders[0].certificate_file, home / "cert.pem")
+    return home / "key.pem", home / "cert.pem"
+
+
+def _holder(home: Path, key: rsa.RSAPrivateKey, certificate: x509.Certificate) -> Holder:
+    holder = Holder(key, certificate, home.with_suffix(".key"), home.with_suffix(".crt"))
+    holder.key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    holder.certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return holder
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
