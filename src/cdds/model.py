@@ -10,6 +10,7 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -47,8 +48,8 @@ def parse_size(text: str | int) -> int:
     match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise JobError(f"{text!r} is not a size; write it like 10MB, '64 MiB' or 4096")
-    size = float(match[1]) * _UNITS[(match[2] or "b").lower()]
-    if not size.is_integer():
+    size = Fraction(match[1]) * _UNITS[(match[2] or "b").lower()]
+    if size.denominator != 1:
         raise JobError(f"{text!r} is not a whole number of bytes")
     return int(size)
 

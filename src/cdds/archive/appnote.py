@@ -56,10 +56,11 @@ class Header:
 
     @property
     def dos_time(self) -> tuple[int, int]:
-        """The time and the date in MS-DOS form (4.4.6)."""
+        """The time and the date in MS-DOS form (4.4.6), which knows the years 1980 to 2107."""
         moment = self.modified
+        year = min(max(moment.year, 1980), 2107)
         time = moment.hour << 11 | moment.minute << 5 | moment.second // 2
-        date = max(moment.year - 1980, 0) << 9 | moment.month << 5 | moment.day
+        date = year - 1980 << 9 | moment.month << 5 | moment.day
         return time, date
 
 
@@ -145,6 +146,10 @@ def central_header(header: Header, sizes: Sizes, place: Place) -> bytes:
     )
 
 
+MAX_END_SIZE = 56 + 20 + 22
+"""The bytes of the end records when all three are needed."""
+
+
 @attrs.frozen
 class Directory:
     """What the end records say of the central directory: where it starts and what it holds."""
@@ -156,10 +161,6 @@ class Directory:
 
     def _needs_zip64(self, disk: int) -> bool:
         return max(self.entries, disk) >= MAX_16 or max(self.start.offset, self.size) >= MAX_32
-
-    def end_size(self, last_disk: int) -> int:
-        """Return the size of the end records in bytes if they stand on that segment."""
-        return 56 + 20 + 22 if self._needs_zip64(last_disk) else 22
 
     def end(self, place: Place) -> bytes:
         """Return the end records, to stand at `place` (4.3.14, 4.3.15, 4.3.16)."""

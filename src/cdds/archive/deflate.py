@@ -123,8 +123,9 @@ class Deflater:
     def _in_order(self, blocks: Iterable[Block]) -> Iterator[Deflated | bytes]:
         ahead: deque[tuple[Future[Deflated | bytes], int]] = deque()
         size = 0
+        failures: list[Exception] = []
         try:
-            for block in blocks:
+            for block in _until_failure(blocks, failures):
                 weight = len(block) if isinstance(block, bytes) else BLOCK_SIZE
                 ahead.append((self._pool.submit(self._step, block), weight))
                 size += weight
@@ -134,6 +135,8 @@ class Deflater:
                     yield future.result()
             while ahead:
                 yield ahead.popleft()[0].result()
+            for failure in failures:
+                raise failure
         finally:
             for future, _ in ahead:
                 future.cancel()
@@ -151,6 +154,14 @@ class Deflater:
         view = memoryview(data)
         parts = (view[start : start + BLOCK_SIZE] for start in range(0, len(data), BLOCK_SIZE))
         return Deflated(data, [self._deflate(part) for part in parts])
+
+
+def _until_failure(blocks: Iterable[Block], failures: list[Exception]) -> Iterator[Block]:
+    """Yield blocks up to an exception, which is kept until those before it had their turn."""
+    try:
+        yield from blocks
+    except Exception as failure:  # noqa: BLE001  # raised again, in its turn
+        failures.append(failure)
 
 
 def _keep_freed_memory() -> None:

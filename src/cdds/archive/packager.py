@@ -211,6 +211,8 @@ def _pieces(
         first = next(steps, None)
         if first is None:
             continue
+        if any(packing.name == entry.name for packing in directory):
+            raise ArchiveError(f"two entries are named {entry.name}")
         packing = packings(entry.name)
         directory.append(packing)
         yield from _entry_pieces(packing, first, steps)
@@ -234,7 +236,7 @@ def _entry_pieces(packing: _Packing, first: Deflated, steps: Iterator[Deflated])
     yield packing.descriptor()
 
 
-def _tail(directory: list[_Packing], place: Place) -> list[Piece]:
+def _tail(directory: list[_Packing]) -> list[Piece]:
     """Return the central directory and the end records, which tell where it begins."""
     headers = [packing.central_header() for packing in directory]
     places: list[Place] = []
@@ -248,9 +250,6 @@ def _tail(directory: list[_Packing], place: Place) -> list[Piece]:
         start = places[0] if places else place
         return Directory(start, sum(map(len, headers)), len(headers), on_last).end(place)
 
-    # Only whether the end is Zip64 changes its size, and only the first header's place, the
-    # totals and the last disk decide that; the place where the entries end bounds all of them.
-    likely = Directory(place, sum(map(len, headers)), len(headers), 0)
     pieces: list[Piece] = [Record(len(header), partial(render, header)) for header in headers]
-    pieces.append(Record(likely.end_size(place.disk), end))
+    pieces.append(Record(appnote.MAX_END_SIZE, end))
     return pieces

@@ -29,7 +29,7 @@ HELD_BACK = 16 * 1024 * 1024
 
 @attrs.frozen
 class Record:
-    """Bytes that must not be cut: their size, and what renders them once their place is known.
+    """Bytes that must not be cut: at most `size`, rendered once their place is known.
 
     Rendering may happen twice, when a first segment turns out to be one of several.
     """
@@ -39,8 +39,8 @@ class Record:
 
 
 Piece: TypeAlias = bytes | Record
-Tail: TypeAlias = Callable[[Place], list[Piece]]
-"""Makes the central directory and the end records, given where the entries end."""
+Tail: TypeAlias = Callable[[], list[Piece]]
+"""Makes the central directory and the end records, once all entries have been laid."""
 
 _Laid: TypeAlias = tuple[int, bytes | memoryview]
 _T = TypeVar("_T")
@@ -118,7 +118,7 @@ def _unsplit(pieces: Iterable[Piece], tail: Tail) -> Iterator[bytes | memoryview
     layout = _Layout(None)
     for _, data in layout.lay(pieces):
         yield data
-    for _, data in layout.lay(tail(Place(0, layout.offset))):
+    for _, data in layout.lay(tail()):
         yield data
 
 
@@ -153,7 +153,7 @@ def _split(
             yield Segment(_suffix(disk), _bytes(rest))
     if not held:  # the last segment has its name already, so the directory needs one of its own
         layout.next_disk()
-    end = list(layout.lay(tail(Place(layout.disk, layout.offset))))
+    end = list(layout.lay(tail()))
     last = layout.disk
     for disk, laid in groupby(chain(held, end), key=itemgetter(0)):
         suffix = ".zip" if disk == last else _suffix(disk)

@@ -17,7 +17,7 @@ import attrs
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
 from cdds.errors import CertificateError
@@ -49,8 +49,14 @@ class Recipient:
     origin: str = "the certificate"
 
     def __attrs_post_init__(self) -> None:
-        _check_key(self)
-        _check_usage(self)
+        try:
+            _check_key(self)
+            _check_usage(self)
+            _try_out(self)
+        except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
+            if isinstance(error, CertificateError):
+                raise
+            raise CertificateError(f"{self.origin} has fields that cannot be read") from error
 
     @property
     def public_key(self) -> rsa.RSAPublicKey:
@@ -95,10 +101,7 @@ def _check_key(recipient: Recipient) -> None:
         raise CertificateError(
             f"{origin} has an RSASSA-PSS key, which can only sign; use an RSA key"
         )
-    try:
-        key = certificate.public_key()
-    except (UnsupportedAlgorithm, ValueError) as error:
-        raise CertificateError(f"{origin} has a public key that cannot be read") from error
+    key = certificate.public_key()
     if not isinstance(key, rsa.RSAPublicKey):
         raise CertificateError(f"{origin} has no RSA key; only RSA keys can be sealed for")
     if key.key_size < MIN_KEY_BITS:
@@ -113,13 +116,19 @@ def _check_usage(recipient: Recipient) -> None:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return
-    except ValueError as error:
-        raise CertificateError(f"{recipient.origin} has extensions that cannot be read") from error
     if not usage.key_encipherment:
         raise CertificateError(
             f"the key usage of {recipient.origin} does not allow keyEncipherment; "
             "use a certificate for encryption"
         )
+
+
+def _try_out(recipient: Recipient) -> None:
+    """Use what an envelope will use, for some of it is read only then."""
+    certificate = recipient.certificate
+    certificate.issuer.public_bytes()
+    certificate.subject.public_bytes()
+    recipient.public_key.encrypt(bytes(32), padding.PKCS1v15())
 
 
 def load_recipients(
@@ -168,7 +177,7 @@ def _parse(data: bytes, origin: str) -> Sequence[x509.Certificate]:
         if _PEM_LABEL in data:
             return x509.load_pem_x509_certificates(data)
         return [x509.load_der_x509_certificate(data)]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, x509.InvalidVersion) as error:
         raise CertificateError(
             f"{origin} holds no X.509 certificate in PEM or DER that can be read"
         ) from error

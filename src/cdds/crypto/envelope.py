@@ -112,7 +112,7 @@ def _octet_strings(
 
 def _pieces(content: Iterable[bytes | memoryview]) -> Iterator[tuple[bytes | memoryview, bool]]:
     """Cut the content into pieces of `PIECE_SIZE`; the last is shorter, maybe empty, and marked."""
-    started: list[bytes | memoryview] = []
+    started: list[bytes] = []
     size = 0
     for data in content:
         rest = memoryview(data)
@@ -123,6 +123,6 @@ def _pieces(content: Iterable[bytes | memoryview]) -> Iterator[tuple[bytes | mem
         while len(rest) >= PIECE_SIZE:
             yield rest[:PIECE_SIZE], False
             rest = rest[PIECE_SIZE:]
-        started.append(rest)
+        started.append(bytes(rest))  # its owner may use the buffer again
         size += len(rest)
     yield b"".join(started), True

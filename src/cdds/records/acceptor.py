@@ -73,34 +73,38 @@ def compile_acceptor(
         return None
     open_ended = schema.get("additionalProperties", True) is True
     if open_ended:
-        fields |= {name: (Any, False) for name in wanted if name not in fields}
+        fields = dict.fromkeys(wanted, (Any, False)) | fields
     return _decoder(fields, forbid_unknown=not open_ended)
 
 
 def compile_projection(
     wanted: Iterable[str],
-) -> tuple[msgspec.json.Decoder[Decoded], dict[str, str]]:
-    """Return a decoder of any JSON object that keeps only the wanted properties."""
+) -> tuple[msgspec.json.Decoder[Decoded], dict[str, str]] | None:
+    """Return a decoder of any JSON object that keeps only the wanted properties, or None."""
     return _decoder(dict.fromkeys(wanted, (Any, False)), forbid_unknown=False)
 
 
 def _decoder(
     fields: Mapping[str, tuple[Any, bool]], *, forbid_unknown: bool
-) -> tuple[msgspec.json.Decoder[Decoded], dict[str, str]]:
+) -> tuple[msgspec.json.Decoder[Decoded], dict[str, str]] | None:
     attributes = attribute_of(fields)
-    record = msgspec.defstruct(
-        "Record",
-        [
-            (attributes[name], kind)
-            if required
-            else (attributes[name], kind | msgspec.UnsetType, msgspec.UNSET)
-            for name, (kind, required) in fields.items()
-        ],
-        rename={attribute: name for name, attribute in attributes.items()},
-        forbid_unknown_fields=forbid_unknown,
-        kw_only=True,
-        gc=False,
-    )
+    members = [
+        (attributes[name], kind)
+        if required
+        else (attributes[name], kind | msgspec.UnsetType, msgspec.UNSET)
+        for name, (kind, required) in fields.items()
+    ]
+    try:
+        record = msgspec.defstruct(
+            "Record",
+            members,
+            rename={attribute: name for name, attribute in attributes.items()},
+            forbid_unknown_fields=forbid_unknown,
+            kw_only=True,
+            gc=False,
+        )
+    except ValueError:  # a name with quotes, backslashes or control characters
+        return None
     return msgspec.json.Decoder(record), attributes
 
 

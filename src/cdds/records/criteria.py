@@ -63,7 +63,7 @@ class Criteria:
     """
 
     def __init__(
-        self, file: DataFile, selection: Selection, parents: Container[str] | None
+        self, file: DataFile, selection: Selection, parents: Container[object] | None
     ) -> None:
         self._parents = parents
         self._parent_key = file.parent_key if parents is not None else None

@@ -18,7 +18,7 @@ from cdds.model import DataFile, Job
 from cdds.protocols import Lines
 from cdds.records.acceptor import Decoded, compile_acceptor, compile_projection
 from cdds.records.criteria import Criteria, Fate, Getter
-from cdds.records.keys import KeySet
+from cdds.records.keys import Key, KeySet
 from cdds.records.refusal import Refusal
 from cdds.records.tally import Tally
 from cdds.records.verdict import Verdict, parse
@@ -47,7 +47,7 @@ class Gate:
         tally: Tally,
         *,
         order: int = 0,
-        parents: Container[str] | None = None,
+        parents: Container[object] | None = None,
         keys: KeySet | None = None,
     ) -> None:
         self._file = file
@@ -93,8 +93,8 @@ class Gate:
 
     def _unread(self, lines: Lines) -> bytes:
         split = io.BytesIO(lines.data).readlines()
-        if b"\n" in split or b"\r\n" in split:
-            split = [line for line in split if line not in {b"\n", b"\r\n"}]
+        if any(map(bytes.isspace, split)):
+            split = [line for line in split if line.strip(_BLANK)]
         self._tally.add(self._file.name, len(split))
         return lines.data if len(split) == lines.count else b"".join(split)
 
@@ -144,17 +144,16 @@ class Gate:
 
     def _getter(self, record: Decoded) -> Getter:
         attributes = self._attributes
-        return lambda name: getattr(record, attributes[name])
+        return lambda name: getattr(record, attributes[name]) if name in attributes else None
 
     def _keys_of(self, records: Iterable[Decoded]) -> list[Any]:
         if self._key is None:
             return []
-        attribute = self._attributes[self._key]
-        return [getattr(record, attribute) for record in records]
+        return [self._getter(record)(self._key) for record in records]
 
     def _count(self, fates: list[Fate], keys: Iterable[Any]) -> None:
         if self._keys is not None:
-            self._keys.update(key for key in keys if isinstance(key, str))
+            self._keys.update(key for key in keys if isinstance(key, Key))
         self._tally.add(
             self._file.name,
             fates.count(Fate.WANTED),

@@ -14,9 +14,14 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from hashlib import blake2b
 from threading import Lock
+from typing import TypeAlias
 
 _DIGEST = 16
 _PARTS = 256
+
+
+Key: TypeAlias = str | int
+"""A key of a record: a text, or a whole number."""
 
 
 class KeySet:
@@ -31,7 +36,7 @@ class KeySet:
         self._sorted = [False] * _PARTS
         self._lock = Lock()
 
-    def update(self, keys: Iterable[str]) -> None:
+    def update(self, keys: Iterable[Key]) -> None:
         """Add keys."""
         digests = [self._digest(key) for key in keys]
         with self._lock:
@@ -40,7 +45,7 @@ class KeySet:
                 self._sorted[digest[0]] = False
 
     def __contains__(self, key: object) -> bool:
-        if not isinstance(key, str):
+        if not isinstance(key, Key):
             return False
         digest = self._digest(key)
         part = self._part(digest[0])
@@ -50,8 +55,9 @@ class KeySet:
         )
         return part[index * _DIGEST : (index + 1) * _DIGEST] == digest
 
-    def _digest(self, key: str) -> bytes:
-        data = key.encode("utf-8", "surrogatepass")
+    def _digest(self, key: Key) -> bytes:
+        text = key if isinstance(key, str) else f"\0{key:x}"  # no text key means the same
+        data = text.encode("utf-8", "surrogatepass")
         return blake2b(data, digest_size=_DIGEST, key=self._secret).digest()
 
     def _part(self, number: int) -> bytearray:

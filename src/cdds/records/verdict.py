@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 import msgspec
-import orjson
 
 from cdds.records.refusal import Refusal
 
@@ -66,24 +65,13 @@ class Verdict:
 
 
 def parse(line: bytes) -> dict[str, Any]:
-    """Return the object that a line holds.
+    """Return the object that a line holds; integers of any size and lone surrogates are kept.
 
     Raises:
         Refusal: it is no UTF-8, no JSON, no object, or nested too deeply.
     """
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        value = _parse_with_care(line)
-    if not isinstance(value, dict):
-        raise Refusal("the line is no JSON object")
-    return value
-
-
-def _parse_with_care(line: bytes) -> Any:
-    """Parse what orjson refuses: lone surrogates are JSON; the rest gets its reason here."""
-    try:
-        return json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+        value = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise Refusal(f"it is not UTF-8 (at byte {error.start + 1} of the line)") from None
     except json.JSONDecodeError as error:
@@ -92,6 +80,9 @@ def _parse_with_care(line: bytes) -> Any:
         raise Refusal(TOO_DEEP) from None
     except ValueError:  # int() refuses numbers of more than 4,300 digits
         raise Refusal("it holds a number too long to be read") from None
+    if not isinstance(value, dict):
+        raise Refusal("the line is no JSON object")
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:

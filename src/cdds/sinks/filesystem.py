@@ -60,9 +60,8 @@ class FileSystemUpload:
     def __init__(self, fs: Any, path: str) -> None:
         self._path = path
         self._fs = fs
-        self._committed = False
+        self._committed = self._gone = False
         with _reporting(path):
-            fs.invalidate_cache()
             self._refuse_existing()
             self._file = _open_deferred(fs, path)
 
@@ -92,11 +91,12 @@ class FileSystemUpload:
         with _reporting(self._path):
             if self._committed:
                 self._fs.rm_file(self._path)
-                self._committed = False
-            else:
+            elif not self._gone:
                 self._file.discard()
+        self._committed, self._gone = False, True
 
     def _refuse_existing(self) -> None:
+        self._fs.invalidate_cache()  # another process may have taken the name
         if self._fs.exists(self._path):
             raise ArtifactExists(f"{self._path} exists already; nothing is overwritten")
 

@@ -106,11 +106,20 @@ class LocalUpload:
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                _rename_exclusively(self._staged, self._final)
+                self._rename()
             else:
                 self._committed = True
                 Path(self._staged).unlink()
-            self._committed = True
+
+    def _rename(self) -> None:
+        """Commit where there are no hard links: reserve the name, then replace what reserves it."""
+        try:
+            reserved = os.open(self._final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise _exists(self._final) from None
+        self._committed = True
+        os.close(reserved)
+        Path(self._staged).replace(self._final)
 
     def abort(self) -> None:
         """Remove the file, whether staged or committed, and the folders made for it."""
@@ -139,23 +148,18 @@ class LocalUpload:
 def _make_folder(folder: Path) -> tuple[Path, ...]:
     """Make a folder and its parents; return those that were missing, the innermost first."""
     missing = tuple(path for path in (folder, *folder.parents) if not path.exists())
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except BaseException:
+        _remove_folders(missing)
+        raise
     return missing
 
 
 def _remove_folders(folders: tuple[Path, ...]) -> None:
-    with suppress(OSError):  # somebody else uses it by now
-        for folder in folders:
+    for folder in folders:
+        with suppress(OSError):  # it was never made, or somebody else uses it by now
             folder.rmdir()
-
-
-def _rename_exclusively(staged: str, final: str) -> None:
-    """Rename without overwriting: reserve the name, then replace what reserves it."""
-    try:
-        os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        raise _exists(final) from None
-    Path(staged).replace(final)
 
 
 def _write_back(fd: int) -> None:

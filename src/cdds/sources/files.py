@@ -7,13 +7,12 @@ loaded for the rest. Every failure becomes a `SourceError` that names the file.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeAlias, cast
 
-from cdds.errors import SourceError
+from cdds.errors import CddsError, SourceError
 
 Location: TypeAlias = "str | os.PathLike[str]"
 
@@ -89,6 +88,10 @@ class InputFile:
         name = infer_compression(self._location)
         if name not in compr:
             raise SourceError(f"{self.name}: no library for {name} compression is installed")
+        if stored.seekable():
+            if not stored.read(1):
+                raise SourceError(f"{self.name} is empty, so it is no {name} file")
+            stored.seek(0)
         with compr[name](stored, mode="rb") as content:
             yield content
 
@@ -96,11 +99,12 @@ class InputFile:
     def _reporting(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, EOFError, zlib.error, ValueError, ImportError) as error:
-            if isinstance(error, SourceError):
-                raise
-            reason = getattr(error, "strerror", None) or error
-            raise SourceError(f"cannot read {self.name}: {reason}") from error
+        except CddsError:
+            raise
+        except OSError as error:
+            raise SourceError(f"cannot read {self.name}: {error.strerror or error}") from error
+        except Exception as error:  # noqa: BLE001  # decompressors have errors of their own
+            raise SourceError(f"cannot read {self.name}: {type(error).__name__}") from None
 
 
 def input_files(given: Location | Sequence[Location]) -> tuple[InputFile, ...]:

@@ -7,6 +7,7 @@ Numbers keep their exact value: integers of any size, decimals as they are writt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
@@ -21,6 +22,14 @@ from cdds.sources.memory import refuse_unknown
 MAX_DEPTH = 200
 MAX_RECORD_SIZE = 64 * 1024 * 1024
 """The most bytes of names and values in one record."""
+
+_TOO_MANY_DIGITS = re.compile(rb"[0-9]{4301}")
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+)
+_PAIR = 12  # the bytes of two escapes
+_LOOK_BACK = 4300
 
 
 class JsonArray:
@@ -77,7 +86,7 @@ def _elements(content: IO[bytes], data_file: str, file: InputFile) -> Iterator[A
 
     number = 0
     try:
-        events = ijson.basic_parse(content)
+        events = ijson.basic_parse(_Guarded(content, file.name))
         if next(events, (None, None))[0] != "start_array":
             raise SourceError(f"{file.name} is no JSON array")
         for event, value in events:
@@ -87,9 +96,41 @@ def _elements(content: IO[bytes], data_file: str, file: InputFile) -> Iterator[A
             yield _build(event, value, events, Reject(data_file, file.name, number, ""))
         for _ in events:  # reads to the end, so that trailing garbage is found
             raise SourceError(f"{file.name} goes on after its JSON array")
-    except ijson.JSONError as error:
-        where = f"in record {number + 1} of {file.name}"
-        raise SourceError(f"malformed JSON {where}: it is no JSON, or is cut off") from error
+    except ijson.JSONError:  # its text quotes the input
+        where = f"after record {number} of {file.name}"
+        raise SourceError(f"malformed JSON {where}: it is no JSON, or is cut off") from None
+
+
+class _Guarded:
+    """Refuses what the C parser behind ijson gets wrong, before it sees it.
+
+    It replaces lone surrogates by question marks, and crashes on integers that Python refuses to
+    read for their length. The same within a text is refused too, which is rare and safe.
+    """
+
+    def __init__(self, content: IO[bytes], name: str) -> None:
+        self._content = content
+        self._name = name
+        self._before = b""
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes.
+
+        Raises:
+            SourceError: they hold a lone surrogate, or too many digits in a row.
+        """
+        data = self._content.read(size)
+        text = self._before + data
+        if _TOO_MANY_DIGITS.search(text):
+            raise SourceError(
+                f"{self._name} holds more than 4,300 digits in a row; give it as JSON Lines"
+            )
+        start = max(0, len(self._before) - _PAIR)
+        end = len(text) - (_PAIR if data else 0)
+        if any(match.start() < end for match in _LONE_SURROGATE.finditer(text, start)):
+            raise SourceError(f"{self._name} holds a lone surrogate; give it as JSON Lines")
+        self._before = text[-_LOOK_BACK:]
+        return data
 
 
 def _build(event: str, value: Any, events: Iterator[tuple[str, Any]], at: Reject) -> Any:

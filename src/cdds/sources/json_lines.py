@@ -113,7 +113,8 @@ class JsonLines:
 
 def _whole_lines(content: IO[bytes], max_line_size: int) -> Iterator[bytes | None]:
     """Yield the content in pieces that end with a line end; None for a line that is too long."""
-    buffer = bytearray(READ_SIZE)  # reused, so that nothing but the pieces takes memory
+    # Reused, so that nothing but the pieces takes memory; and no line within it is too long.
+    buffer = bytearray(max(1, min(READ_SIZE, max_line_size)))
     started: list[bytes | memoryview] = []
     size = 0
     skipped = _BYTE_ORDER_MARK
@@ -141,7 +142,13 @@ def _parse(line: bytes, reject: Reject) -> Any:
 
 
 def _fill(content: IO[bytes], buffer: bytearray) -> int:
-    count: int = content.readinto(buffer)  # type: ignore[attr-defined]
+    """Read until the buffer is full or the content ends, for pipes give what they have."""
+    view = memoryview(buffer)
+    count = 0
+    while count < len(buffer) and (
+        more := content.readinto(view[count:])  # type: ignore[attr-defined]
+    ):
+        count += more
     return count
 
 
