@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 
+import attrs
+
 from cdds import manifest
 from cdds.archive import Entry, PackedEntry
 from cdds.model import DataFile, Job
@@ -26,6 +28,21 @@ from cdds.protocols import (
 from cdds.records import Gate, KeySet, Tally, lines_of
 
 
+@attrs.frozen
+class _GateTask:
+    """Passes lines through a gate, on the worker thread that compresses what comes out."""
+
+    gate: Gate
+    lines: Lines
+
+    @property
+    def size(self) -> int:
+        return len(self.lines.data)
+
+    def __call__(self) -> bytes:
+        return self.gate(self.lines)
+
+
 class Contents:
     """The entries of one archive.
 
@@ -36,6 +53,7 @@ class Contents:
         source: what the manifest calls the source.
         created: the time that the manifest bears.
         on_lines: called with all lines as they are read.
+        on_record: called with each record that does not come in lines, for a source may be slow.
     """
 
     def __init__(
@@ -47,11 +65,14 @@ class Contents:
         source: str,
         created: datetime,
         on_lines: Callable[[Lines], object],
+        on_record: Callable[[], object],
     ) -> None:
         self._job = job
         self._files = job.dataset.files
         self._snapshot = snapshot
         self._on_lines = on_lines
+        self._on_record = on_record
+        self.created = created
         self._describe = partial(
             manifest.manifest, run_id=run_id, job=job, source=source, created=created
         )
@@ -82,7 +103,7 @@ class Contents:
         others = self._packed[before:]
         yield Entry(manifest.NAME, [self._describe(data=data, others=others, tally=self.tally)])
 
-    def _blocks(self, file: DataFile, order: int) -> Iterator[Callable[[], bytes]]:
+    def _blocks(self, file: DataFile, order: int) -> Iterator[_GateTask]:
         if any(child.parent == file.name and self._has(child) for child in self._files):
             self._keys[file.name] = KeySet()
         gate = Gate(
@@ -95,7 +116,7 @@ class Contents:
         )
         for lines in self._lines(file):
             self._on_lines(lines)
-            yield partial(gate, lines)
+            yield _GateTask(gate, lines)
 
     def _has(self, file: DataFile) -> bool:
         snapshot = self._snapshot
@@ -108,9 +129,13 @@ class Contents:
 
     def _located(self, file: DataFile) -> Iterator[Located]:
         if isinstance(self._snapshot, LocatedSnapshot):
-            return self._snapshot.located(file.name)
-        records = self._snapshot.records(file.name)
-        return (("", number, record) for number, record in enumerate(records, start=1))
+            located = self._snapshot.located(file.name)
+        else:
+            numbered = enumerate(self._snapshot.records(file.name), start=1)
+            located = (("", number, record) for number, record in numbered)
+        for item in located:
+            self._on_record()
+            yield item
 
 
 def _schema(file: DataFile) -> bytes:

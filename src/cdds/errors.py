@@ -46,12 +46,13 @@ class RecordError(SourceError):
     `reject` says where it stands and which rule it breaks, without its content.
     """
 
-    def __init__(self, reject: Reject) -> None:
-        super().__init__(reject)
+    def __init__(self, reject: Reject, advice: str = "correct it, and export again") -> None:
+        super().__init__(reject, advice)
         self.reject = reject
+        self.advice = advice
 
     def __str__(self) -> str:
-        return f"{self.reject}; correct it, or export with on_invalid='reject' to leave it out"
+        return f"{self.reject}; {self.advice}"
 
 
 class TooManyRejects(RecordError):

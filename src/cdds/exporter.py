@@ -14,7 +14,6 @@ import logging
 import time
 import uuid
 from contextlib import closing
-from datetime import datetime
 
 import attrs
 
@@ -23,7 +22,7 @@ from cdds.clock import SystemClock
 from cdds.contents import Contents
 from cdds.crypto import Envelope
 from cdds.errors import Cancelled, JobError
-from cdds.model import ExportResult, Job, Progress
+from cdds.model import Artifact, ExportResult, Job, Progress
 from cdds.protocols import (
     CancelToken,
     Clock,
@@ -34,6 +33,7 @@ from cdds.protocols import (
     Snapshot,
     Source,
 )
+from cdds.records import Tally
 from cdds.staging import Staging
 
 _log = logging.getLogger(__name__)
@@ -88,69 +88,65 @@ class Exporter:
         log = logging.LoggerAdapter(_log, {"run_id": run_id})
         log.info("run %s: export of %s begins", run_id, job.dataset.name)
         warnings = self.envelope.check_validity(started)
+        follower = _Follower(progress, cancel)
         try:
-            with source.snapshot(job.dataset, job.selection) as snapshot:
-                follower = _Follower(snapshot, progress, cancel)
-                contents = Contents(
-                    job,
-                    snapshot,
-                    run_id=run_id,
-                    source=type(source).__name__,
-                    created=started,
-                    on_lines=follower.read,
-                )
-                follower.contents = contents
-                result = self._export(job, run_id, started, contents, follower)
+            with Staging(self.sink) as staging:
+                with source.snapshot(job.dataset, job.selection) as snapshot:
+                    follower.snapshot = snapshot
+                    contents = Contents(
+                        job,
+                        snapshot,
+                        run_id=run_id,
+                        source=type(source).__name__,
+                        created=started,
+                        on_lines=follower.read,
+                        on_record=follower.step,
+                    )
+                    follower.tally = contents.tally
+                    artifacts = self._stage(job, run_id, contents, staging, follower)
+                follower.check()
+                staging.commit(f"export-{run_id}.sha256", artifacts)
         except BaseException as error:
             log.info("run %s: failed with %s; nothing was left", run_id, type(error).__name__)
             raise
-        log.info("run %s: finished with %d artifacts", run_id, len(result.artifacts))
-        return attrs.evolve(result, warnings=(*warnings, *result.warnings))
-
-    def _export(
-        self, job: Job, run_id: str, started: datetime, contents: Contents, follower: _Follower
-    ) -> ExportResult:
-        packager = Packager(
-            level=job.level, split_size=job.split_size, threads=self.threads, modified=started
-        )
-        segments = packager.pack(contents.entries(), on_packed=contents.packed)
-        digests = f"export-{run_id}.sha256"
-        with Staging(self.sink) as staging, closing(segments):
-            artifacts = tuple(
-                staging.stage(
-                    f"export-{run_id}{segment.suffix}.smime",
-                    self.envelope.encrypt(segment.chunks),
-                    follower.wrote,
-                )
-                for segment in segments
-            )
-            follower.check()
-            staging.commit(digests, artifacts)
+        log.info("run %s: finished with %d artifacts", run_id, len(artifacts))
         follower.finish()
-        tally = contents.tally
-        return ExportResult(
-            run_id=run_id,
-            artifacts=artifacts,
-            digests=digests,
-            records=tally.records,
-            rejects=tally.rejects,
-            undated=tally.undated,
-            unmatched=tally.unmatched,
-            warnings=tuple(_warnings(job, contents)),
+        return _result(run_id, artifacts, contents, [*warnings, *_warnings(job, contents)])
+
+    def _stage(
+        self,
+        job: Job,
+        run_id: str,
+        contents: Contents,
+        staging: Staging,
+        follower: _Follower,
+    ) -> list[Artifact]:
+        packager = Packager(
+            level=job.level,
+            split_size=job.split_size,
+            threads=self.threads,
+            modified=contents.created,
         )
+        artifacts: list[Artifact] = []
+        with closing(packager.pack(contents.entries(), on_packed=contents.packed)) as segments:
+            for segment in segments:
+                name = f"export-{run_id}{segment.suffix}.smime"
+                sealed = self.envelope.encrypt(segment.chunks)
+                # Closed here, so that the source is let go before its snapshot ends.
+                with closing(segment.chunks), closing(sealed):
+                    artifacts.append(staging.stage(name, sealed, follower.wrote))
+        return artifacts
 
 
 class _Follower:
     """Follows a run: reports its progress a few times a second, and stops it on request."""
 
-    contents: Contents
+    snapshot: Snapshot
+    tally: Tally
 
-    def __init__(
-        self, snapshot: Snapshot, listener: ProgressListener | None, cancel: CancelToken | None
-    ) -> None:
+    def __init__(self, listener: ProgressListener | None, cancel: CancelToken | None) -> None:
         self._listener = listener
         self._cancel = cancel
-        self._total = snapshot.size() if isinstance(snapshot, SizedSnapshot) else None
         self._before = self._at = 0
         self._origin = ""
         self._written = 0
@@ -160,11 +156,11 @@ class _Follower:
         if lines.origin != self._origin or lines.at < self._at:
             self._before, self._origin = self._before + self._at, lines.origin
         self._at = lines.at
-        self._step()
+        self.step()
 
     def wrote(self, size: int) -> None:
         self._written += size
-        self._step()
+        self.step()
 
     def check(self) -> None:
         """Stop the run if that is asked for.
@@ -176,26 +172,49 @@ class _Follower:
             raise Cancelled("the export was cancelled; nothing of it is left")
 
     def finish(self) -> None:
-        self._report(done=True)
+        """Report the end; the set is there, so a listener's failure must not say otherwise."""
+        try:
+            self._report(done=True)
+        except Exception as error:  # noqa: BLE001
+            _log.warning("the progress listener failed with %s", type(error).__name__)
 
-    def _step(self) -> None:
+    def step(self) -> None:
         self.check()
         now = time.monotonic()
         if self._listener is not None and now >= self._next_report:
             self._next_report = now + 1 / _REPORTS_PER_SECOND
             self._report(done=False)
 
+    def _total(self) -> int | None:
+        return self.snapshot.size() if isinstance(self.snapshot, SizedSnapshot) else None
+
     def _report(self, *, done: bool) -> None:
         if self._listener is not None:
             self._listener(
                 Progress(
-                    records=self.contents.tally.total,
+                    records=self.tally.total,
                     bytes_read=self._before + self._at,
-                    bytes_total=self._total,
+                    bytes_total=self._total(),
                     bytes_written=self._written,
                     done=done,
                 )
             )
+
+
+def _result(
+    run_id: str, artifacts: list[Artifact], contents: Contents, warnings: list[str]
+) -> ExportResult:
+    tally = contents.tally
+    return ExportResult(
+        run_id=run_id,
+        artifacts=tuple(artifacts),
+        digests=f"export-{run_id}.sha256",
+        records=tally.records,
+        rejects=tally.rejects,
+        undated=tally.undated,
+        unmatched=tally.unmatched,
+        warnings=tuple(warnings),
+    )
 
 
 def _run_id(given: str | None) -> str:

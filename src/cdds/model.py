@@ -133,8 +133,8 @@ class Selection:
     media_types: frozenset[str] | None = attrs.field(default=None, converter=_media_types)
 
 
-def _strings(value: Iterable[str]) -> tuple[str, ...]:
-    return tuple(value)
+def _strings(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -167,6 +167,8 @@ class DataFile:
         for part in (self.name, self.label):
             if not _JOB_ID.fullmatch(part):
                 raise JobError(f"{part!r} cannot stand in a file name: use letters, digits, . _ -")
+        if not isinstance(self.schema, Mapping):
+            raise JobError(f"data file {self.name!r}: its schema must be a mapping")
         if (self.parent is None) != (self.parent_key is None):
             raise JobError(f"data file {self.name!r}: parent and parent_key go together")
 

@@ -11,7 +11,6 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable
 
-from cdds.errors import SinkError
 from cdds.model import Artifact
 from cdds.protocols import Buffer, DurableSink, Sink, Upload
 
@@ -77,5 +76,5 @@ class Staging:
         for name, upload in reversed(self._staged):
             try:
                 upload.abort()
-            except SinkError as error:
+            except Exception as error:  # noqa: BLE001  # a host's sink; the rest must go too
                 _log.warning("left behind a part of %s: %s", name, error)

@@ -24,7 +24,10 @@ from isal import isal_zlib
 from cdds.model import Level
 
 Block: TypeAlias = bytes | Callable[[], bytes]
-"""A piece of an entry's data, or what makes it: called once, on a worker thread."""
+"""A piece of an entry's data, or what makes it: called once, on a worker thread.
+
+A callable may have an attribute ``size``, the bytes it holds, for the bound on what is under way.
+"""
 
 BLOCK_SIZE = 1024 * 1024
 """The usual size of the data in one deflate block, in bytes; up to a quarter more is left whole."""
@@ -126,7 +129,7 @@ class Deflater:
         failures: list[Exception] = []
         try:
             for block in _until_failure(blocks, failures):
-                weight = len(block) if isinstance(block, bytes) else BLOCK_SIZE
+                weight = _weight(block)
                 ahead.append((self._pool.submit(self._step, block), weight))
                 size += weight
                 while len(ahead) > 2 * self._threads or size > _MAX_BYTES_AHEAD:
@@ -154,6 +157,10 @@ class Deflater:
         view = memoryview(data)
         parts = (view[start : start + BLOCK_SIZE] for start in range(0, len(data), BLOCK_SIZE))
         return Deflated(data, [self._deflate(part) for part in parts])
+
+
+def _weight(block: Block) -> int:
+    return len(block) if isinstance(block, bytes) else getattr(block, "size", BLOCK_SIZE)
 
 
 def _until_failure(blocks: Iterable[Block], failures: list[Exception]) -> Iterator[Block]:

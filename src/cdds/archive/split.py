@@ -15,7 +15,7 @@ split marker cannot be opened by some readers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import TypeAlias, TypeVar
@@ -51,7 +51,7 @@ class Segment:
     """One file of an archive: the end of its name, and its bytes, to be read before the next."""
 
     suffix: str
-    chunks: Iterator[bytes | memoryview]
+    chunks: Generator[bytes | memoryview]
 
 
 class _Layout:
@@ -108,13 +108,13 @@ def lay_out(pieces: Iterable[Piece], tail: Tail, split_size: int | None) -> Iter
     if ended:
         whole = list(_unsplit(start, tail))
         if sum(map(len, whole)) <= held_back:
-            yield Segment(".zip", iter(whole))
+            yield Segment(".zip", (data for data in whole))
             return
     pieces = chain([SPLIT_MARKER], _drain(start), pieces)
     yield from _split(pieces, tail, split_size, held_back)
 
 
-def _unsplit(pieces: Iterable[Piece], tail: Tail) -> Iterator[bytes | memoryview]:
+def _unsplit(pieces: Iterable[Piece], tail: Tail) -> Generator[bytes | memoryview]:
     layout = _Layout(None)
     for _, data in layout.lay(pieces):
         yield data
@@ -171,7 +171,7 @@ def _hold(laid: Iterator[_Laid], size: int) -> tuple[deque[_Laid], bool]:
     return held, True
 
 
-def _bytes(laid: Iterable[_Laid]) -> Iterator[bytes | memoryview]:
+def _bytes(laid: Iterable[_Laid]) -> Generator[bytes | memoryview]:
     return (data for _, data in laid)
 
 

@@ -13,7 +13,7 @@ never gets its end.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import datetime
 
 import attrs
@@ -62,7 +62,7 @@ class Envelope:
         warnings = (recipient.check_validity(now) for recipient in self.recipients)
         return tuple(filter(None, warnings))
 
-    def encrypt(self, content: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    def encrypt(self, content: Iterable[bytes | memoryview]) -> Generator[bytes]:
         """Yield one S/MIME message that holds the content; each call uses a new key."""
         cipher = Aes256Cbc(self.random(Aes256Cbc.KEY_SIZE), self.random(Aes256Cbc.IV_SIZE))
         return smime(self._enveloped_data(cipher, content))

@@ -7,7 +7,7 @@ place of every byte can be computed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 import pybase64
 
@@ -22,7 +22,7 @@ LINE_BYTES = 57
 """The bytes of content in one line of base64: 76 columns."""
 
 
-def smime(message: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+def smime(message: Iterable[bytes | memoryview]) -> Generator[bytes]:
     """Yield the message in S/MIME form: the header lines, then base64.
 
     A piece is used up before the next is asked for, so the caller may reuse its buffer.

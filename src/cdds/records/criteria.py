@@ -7,6 +7,7 @@ through a function that gets a property, so it works for fast and slow decoding 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -16,6 +17,10 @@ from dateutil import parser as dateutil_parser
 
 from cdds.model import DataFile, Selection, Timeframe
 from cdds.records.refusal import Refusal
+
+_NO_TIMESTAMP = "it is no ISO 8601 date and time, so it cannot be selected by"
+# Python takes any character between date and time, and so "2025-01-01+02:00" for two o'clock.
+_AMBIGUOUS = re.compile(r"\s*[0-9W-]{8,10}[^0-9W\sTt-]|\s*\d{4}-\d\d-\d\d-")
 
 Getter: TypeAlias = Callable[[str], Any]
 """Returns a property of the record at hand; None or UNSET when it is not there."""
@@ -27,9 +32,11 @@ def timestamp(text: Any, field: str) -> datetime:
     Raises:
         Refusal: it is no ISO 8601 date and time.
     """
+    if not isinstance(text, str) or _AMBIGUOUS.match(text):
+        raise Refusal(_NO_TIMESTAMP, field)
     try:
         moment = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
+    except ValueError:
         moment = _less_usual(text, field)
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -37,13 +44,11 @@ def timestamp(text: Any, field: str) -> datetime:
         raise Refusal("it is outside the years 1 to 9999", field) from None
 
 
-def _less_usual(text: Any, field: str) -> datetime:
+def _less_usual(text: str, field: str) -> datetime:
     try:
         moment: datetime = dateutil_parser.isoparse(text.strip().replace(" ", "T"))
-    except (ValueError, TypeError, AttributeError):
-        raise Refusal(
-            "it is no ISO 8601 date and time, so it cannot be selected by", field
-        ) from None
+    except (ValueError, OverflowError):
+        raise Refusal(_NO_TIMESTAMP, field) from None
     return moment
 
 

@@ -25,7 +25,12 @@ from cdds.records.verdict import Verdict, parse
 from cdds.reject import Reject
 
 _BLANK = b" \t\r\n"
+_WANTED = Fate.WANTED
 _MAX_KEY = 64
+
+
+class _NotAccepted(Exception):  # never leaves this module
+    """The fast decoder cannot vouch for these lines."""
 
 
 class Gate:
@@ -66,6 +71,8 @@ class Gate:
         self._decoder: msgspec.json.Decoder[Decoded] | None
         self._attributes: dict[str, str]
         self._decoder, self._attributes = compiled or (None, {})
+        if self._decoder is None and job.validate:
+            self._verdict.check_schema()
 
     def __call__(self, lines: Lines) -> bytes:
         """Return the lines to export, in their order; called on worker threads.
@@ -75,20 +82,15 @@ class Gate:
         """
         if not self._reads:
             return self._unread(lines)
-        records = self._accept_all(lines.data)
-        if records is None:
-            return self._one_by_one(lines)
-        if not self._selects:
-            self._count([Fate.WANTED] * len(records), self._keys_of(records))
-            return lines.data
         try:
-            fates = [self._criteria.fate(self._getter(record)) for record in records]
-        except Refusal:
+            fates, keys = self._accept_all(lines.data)
+        except _NotAccepted:
             return self._one_by_one(lines)
-        chosen = [fate is Fate.WANTED for fate in fates]
-        self._count(fates, self._keys_of(compress(records, chosen)))
-        if all(chosen):
+        self._count(fates, keys)
+        wanted = fates.count(Fate.WANTED)
+        if wanted == len(fates):
             return lines.data
+        chosen = (fate is Fate.WANTED for fate in fates)
         return b"".join(compress(io.BytesIO(lines.data), chosen))
 
     def _unread(self, lines: Lines) -> bytes:
@@ -98,17 +100,33 @@ class Gate:
         self._tally.add(self._file.name, len(split))
         return lines.data if len(split) == lines.count else b"".join(split)
 
-    def _accept_all(self, data: bytes) -> list[Decoded] | None:
-        """Return the decoded records when every line is one that the decoder accepts.
+    def _accept_all(self, data: bytes) -> tuple[list[Fate], list[Any]]:
+        """Return the fates of the records, and the keys of those wanted.
 
-        The decoder does not look into the text of members that it skips, so all must be UTF-8.
+        Records are let go one by one, for a decoded one takes far more memory than its line. The
+        decoder does not look into the text of members that it skips, so all must be UTF-8.
+
+        Raises:
+            _NotAccepted: a line is not one that the decoder accepts.
         """
         if self._decoder is None or not _is_utf8(data):
-            return None
+            raise _NotAccepted
+        records = map(self._decoder.decode, io.BytesIO(data))
+        keys: list[Any] = []
         try:
-            return list(map(self._decoder.decode, io.BytesIO(data)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
+            if not self._selects and self._key is None:
+                return [_WANTED for _ in records], keys
+            fates = [self._fate(record, keys) for record in records]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refusal):
+            raise _NotAccepted from None
+        return fates, keys
+
+    def _fate(self, record: Decoded, keys: list[Any]) -> Fate:
+        get = self._getter(record)
+        fate = self._criteria.fate(get) if self._selects else _WANTED
+        if fate is _WANTED and self._key is not None:
+            keys.append(get(self._key))
+        return fate
 
     def _one_by_one(self, lines: Lines) -> bytes:
         chosen: list[bytes] = []
@@ -118,38 +136,40 @@ class Gate:
             if not line.strip(_BLANK):
                 continue
             record: dict[str, Any] = {}
+            refusal: Refusal | None = None
             try:
-                exported, get = self._judge(line, record)
-                fate = self._criteria.fate(get)
-            except Refusal as refusal:
+                exported, fate = self._judge(line, record, keys)
+            except Refusal as caught:
+                refusal = caught.with_traceback(None)
+            if refusal is not None:  # outside the handler: its context would hold the line
                 self._reject(refusal, lines, number, record)
                 continue
             fates.append(fate)
             if fate is Fate.WANTED:
                 chosen.append(exported)
-                keys.append(get(self._key) if self._key else None)
         self._count(fates, keys)
         return b"".join(chosen)
 
-    def _judge(self, line: bytes, record: dict[str, Any]) -> tuple[bytes, Getter]:
-        """Return a line as it is to be exported, and a way to get its properties.
+    def _judge(self, line: bytes, record: dict[str, Any], keys: list[Any]) -> tuple[bytes, Fate]:
+        """Return a line as it is to be exported, and its fate; add its key if it is wanted.
 
         Where the verdict had to parse the line, `record` holds what it found.
         """
-        accepted = self._accept_all(line)
-        if accepted is not None:
-            return line, self._getter(accepted[0])
-        record |= parse(line)
-        return self._verdict.judge(line, record), record.get
+        try:
+            (fate,), accepted_keys = self._accept_all(line)
+        except _NotAccepted:
+            record |= parse(line)
+            exported = self._verdict.judge(line, record)
+            fate = self._criteria.fate(record.get)
+            accepted_keys = [record.get(self._key)] if self._key and fate is _WANTED else []
+        else:
+            exported = line
+        keys += accepted_keys
+        return exported, fate
 
     def _getter(self, record: Decoded) -> Getter:
         attributes = self._attributes
         return lambda name: getattr(record, attributes[name]) if name in attributes else None
-
-    def _keys_of(self, records: Iterable[Decoded]) -> list[Any]:
-        if self._key is None:
-            return []
-        return [self._getter(record)(self._key) for record in records]
 
     def _count(self, fates: list[Fate], keys: Iterable[Any]) -> None:
         if self._keys is not None:

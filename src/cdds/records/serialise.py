@@ -14,6 +14,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import Enum
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -23,6 +24,7 @@ import orjson
 from cdds.errors import RecordError
 from cdds.model import DataFile
 from cdds.protocols import Lines, Located
+from cdds.records.nulls import nullable
 from cdds.records.refusal import Refusal
 from cdds.reject import Reject
 
@@ -30,7 +32,9 @@ MAX_DEPTH = 200
 """How deep the values of a record may be nested."""
 
 _BATCH_SIZE = 1024 * 1024
-_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
+_OPTIONS = (
+    orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+)
 _INT64 = range(-(2**63), 2**64)
 
 
@@ -41,14 +45,14 @@ def lines_of(records: Iterable[Located], file: DataFile) -> Iterator[Lines]:
         RecordError: a record is no mapping, or holds what JSON cannot say; this fails a run even
             when invalid records are to be left out, for it is the source that is at fault.
     """
-    nullable = _nullable(file.schema)
+    may_be_null = nullable(file.schema)
     total = 0
     for origin, run in groupby(records, key=itemgetter(0)):
         batch: list[bytes] = []
         size, first = 0, 1
         for _, number, record in run:
             try:
-                batch.append(serialise(record, nullable))
+                batch.append(serialise(record, may_be_null))
             except Refusal as refusal:
                 reject = Reject(file.name, origin, number, refusal.rule, refusal.field)
                 raise RecordError(reject) from None
@@ -62,7 +66,7 @@ def lines_of(records: Iterable[Located], file: DataFile) -> Iterator[Lines]:
             yield Lines(b"".join(batch), first, len(batch), origin, total)
 
 
-def serialise(record: Mapping[str, Any], nullable: frozenset[str] = frozenset()) -> bytes:
+def serialise(record: Mapping[str, Any], may_be_null: frozenset[str] = frozenset()) -> bytes:
     """Return one line: the record as compact JSON in UTF-8, with a line feed.
 
     Raises:
@@ -71,7 +75,7 @@ def serialise(record: Mapping[str, Any], nullable: frozenset[str] = frozenset())
     if not isinstance(record, Mapping):
         raise Refusal("the record is no mapping")
     members = {
-        name: value for name, value in record.items() if value is not None or name in nullable
+        name: value for name, value in record.items() if value is not None or name in may_be_null
     }
     try:
         line = orjson.dumps(members, _exactly, _OPTIONS)
@@ -119,6 +123,8 @@ def _exact(value: Any, depth: int) -> Any:
             return {_name(name): _exact(item, depth + 1) for name, item in value.items()}
         case list() | tuple():
             return [_exact(item, depth + 1) for item in value]
+        case Enum():
+            return _exact(value.value, depth + 1)
         case _:
             return value
 
@@ -142,17 +148,3 @@ def _digits(number: int) -> str:
         return str(number)
     except ValueError:  # more digits than Python is willing to write
         raise Refusal("it holds a number too long to be written") from None
-
-
-def _nullable(schema: Mapping[str, Any]) -> frozenset[str]:
-    """Return the properties for which the schema allows null explicitly."""
-    return frozenset(
-        name
-        for name, sub in schema.get("properties", {}).items()
-        if isinstance(sub, Mapping) and "null" in _types(sub)
-    )
-
-
-def _types(schema: Mapping[str, Any]) -> list[str]:
-    names = schema.get("type", [])
-    return [names] if isinstance(names, str) else list(names)

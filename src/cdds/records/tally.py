@@ -39,7 +39,9 @@ class Tally:
             RecordError: the run shall fail for it, or it is one too many.
         """
         if self._on_invalid == "fail":
-            raise RecordError(reject)
+            raise RecordError(
+                reject, "correct it, or export with on_invalid='reject' to leave it out"
+            )
         with self._lock:
             if len(self._rejects) >= self._max_rejects:
                 raise TooManyRejects(reject)

@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from cdds.errors import JobError
+from cdds.records.nulls import not_nullable
 from cdds.records.refusal import Refusal
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -25,18 +27,34 @@ class Verdict:
 
     def __init__(self, schema: Mapping[str, Any] | None) -> None:
         self._schema = schema
+        self._not_nullable = frozenset() if schema is None else not_nullable(schema)
 
     @cached_property
     def _validator(self) -> Any:
-        from jsonschema import Draft7Validator  # slow to load, and most exports never need it
+        from jsonschema import (  # slow to load, and most exports never need it
+            Draft7Validator,
+            SchemaError,
+        )
 
+        try:
+            Draft7Validator.check_schema(self._schema or {})
+        except SchemaError as error:
+            raise JobError(f"a data file's schema is no JSON Schema: {error.message}") from None
         return Draft7Validator(self._schema or {})
+
+    def check_schema(self) -> None:
+        """Refuse a schema that is none.
+
+        Raises:
+            JobError: the schema breaks the rules of draft 7.
+        """
+        _ = self._validator
 
     def judge(self, line: bytes, record: dict[str, Any]) -> bytes:
         """Return the line to export, given the record that `parse` found in it.
 
-        It is the line as it stands, unless nulls at its top level break the schema: then they
-        are taken out of line and record, and every other value stays as it was written.
+        It is the line as it stands, unless it breaks the schema: then nulls at its top level that
+        the schema does not allow are taken out, and every other value stays as it was written.
 
         Raises:
             Refusal: the record breaks the schema.
@@ -44,15 +62,15 @@ class Verdict:
         fault = self._fault(record)
         if fault is None:
             return line
-        bare = {name: value for name, value in record.items() if value is not None}
-        if len(bare) == len(record):
-            raise fault
-        fault = self._fault(bare)
-        if fault is not None:
-            raise fault
-        record.clear()
-        record |= bare
-        return _without_nulls(line)
+        nulls = {name for name, value in record.items() if value is None}
+        for names in (nulls & self._not_nullable, nulls):
+            bare = {name: value for name, value in record.items() if name not in names}
+            if names and self._fault(bare) is None:
+                exported = _without(names, line)
+                record.clear()
+                record |= bare
+                return exported
+        raise fault
 
     def _fault(self, record: dict[str, Any]) -> Refusal | None:
         if self._schema is None:
@@ -61,6 +79,13 @@ class Verdict:
             error = next(self._validator.iter_errors(record), None)
         except RecursionError:
             return Refusal(TOO_DEEP)
+        except Exception as failure:  # noqa: BLE001  # a pattern or a reference that does not work
+            kind = type(failure).__name__
+            error = None
+        else:
+            kind = ""
+        if kind:
+            raise JobError(f"the schema cannot be applied ({kind}); correct it")
         return None if error is None else _refusal(error)
 
 
@@ -70,33 +95,43 @@ def parse(line: bytes) -> dict[str, Any]:
     Raises:
         Refusal: it is no UTF-8, no JSON, no object, or nested too deeply.
     """
-    try:
-        value = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise Refusal(f"it is not UTF-8 (at byte {error.start + 1} of the line)") from None
-    except json.JSONDecodeError as error:
-        raise Refusal(f"it is not JSON ({error.msg}, at character {error.pos + 1})") from None
-    except RecursionError:
-        raise Refusal(TOO_DEEP) from None
-    except ValueError:  # int() refuses numbers of more than 4,300 digits
-        raise Refusal("it holds a number too long to be read") from None
+    value, fault = _parse(line)
+    if fault is not None:  # raised outside the handler: its context would hold the line
+        raise fault
     if not isinstance(value, dict):
         raise Refusal("the line is no JSON object")
     return value
+
+
+def _parse(line: bytes) -> tuple[Any, Refusal | None]:
+    try:
+        return json.loads(line.decode("utf-8"), parse_constant=_no_constant), None
+    except Refusal as refusal:
+        return None, refusal
+    except UnicodeDecodeError as error:
+        return None, Refusal(f"it is not UTF-8 (at byte {error.start + 1} of the line)")
+    except json.JSONDecodeError as error:
+        return None, Refusal(f"it is not JSON ({error.msg}, at character {error.pos + 1})")
+    except RecursionError:
+        return None, Refusal(TOO_DEEP)
+    except ValueError:  # int() refuses numbers of more than 4,300 digits
+        return None, Refusal("it holds a number too long to be read")
 
 
 def _no_constant(name: str) -> NoReturn:
     raise Refusal(f"it is not JSON ({name} is no JSON value)")
 
 
-def _without_nulls(line: bytes) -> bytes:
+def _without(names: set[str], line: bytes) -> bytes:
     try:
         members = _MEMBERS.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refusal(
-            "it needs its nulls left out, and holds a lone surrogate that would not survive that"
-        ) from None
-    kept = {name: raw for name, raw in members.items() if bytes(raw) != b"null"}
+        members = None
+    if members is None:
+        raise Refusal("it holds nulls to be left out, and a lone surrogate that would not survive")
+    if len(members) != len(json.loads(line, object_pairs_hook=list)):
+        raise Refusal("it holds nulls to be left out, and a member that comes twice")
+    kept = {name: raw for name, raw in members.items() if name not in names}
     return msgspec.json.encode(kept) + b"\n"
 
 

@@ -33,11 +33,13 @@ class FileSystemSink:
     """
 
     def __init__(self, url: str, **options: Any) -> None:
+        if "::" in url:
+            raise SinkError("a chained URL publishes before it is told to; use a plain target")
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
             raise MissingDependency(f"cannot open the target: {error}") from error
-        except ValueError as error:
+        except Exception as error:  # each file system has errors of its own
             raise SinkError(f"cannot open the target: {error}") from error
         self._root = self._root.rstrip("/")
 

@@ -16,7 +16,9 @@ from cdds.errors import CddsError, SourceError
 
 Location: TypeAlias = "str | os.PathLike[str]"
 
-_COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst", ".lzma", ".zip"})
+_COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".lzma"})
+_UNSUPPORTED = frozenset({".zip", ".zst", ".7z", ".lz4", ".br", ".z"})
+"""Not read, for what reads them takes the first member only, or a cut-off file for a whole one."""
 
 
 class InputFile:
@@ -60,39 +62,36 @@ class InputFile:
         """Open the file and yield its content, and the stored file whose position tells progress.
 
         Raises:
-            SourceError: it cannot be opened, or an error occurs while it is read.
+            SourceError: it cannot be opened, an error occurs while it is read, or it became
+                shorter meanwhile.
         """
-        with self._reporting():
-            if self._is_local and self._path.suffix not in _COMPRESSED:
-                with self._path.open("rb", buffering=0) as file:
-                    yield cast(IO[bytes], file), cast(IO[bytes], file)
-                return
-            with self._open_stored() as stored, self._decompress(stored) as content:
+        with self._reporting(), self._open_stored() as stored:
+            size = self.size
+            with self._decompress(stored) as content:
                 yield content, stored
+                if size is not None and stored.tell() < size:
+                    raise SourceError(f"{self.name} became shorter while it was read")
 
     def _open_stored(self) -> IO[bytes]:
         if self._is_local:
-            return self._path.open("rb")
+            return cast(IO[bytes], self._path.open("rb", buffering=0))
         import fsspec  # only for remote files, for it takes long to load
 
         return cast(IO[bytes], fsspec.open(self._location, "rb").open())
 
     @contextmanager
     def _decompress(self, stored: IO[bytes]) -> Iterator[IO[bytes]]:
-        if Path(self._location).suffix not in _COMPRESSED:
+        suffix = Path(self._location).suffix.lower()
+        if suffix in _UNSUPPORTED:
+            raise SourceError(f"{self.name}: {suffix} files cannot be read; unpack it first")
+        if suffix not in _COMPRESSED:
             yield stored
             return
-        from fsspec.compression import compr
-        from fsspec.utils import infer_compression
-
-        name = infer_compression(self._location)
-        if name not in compr:
-            raise SourceError(f"{self.name}: no library for {name} compression is installed")
         if stored.seekable():
             if not stored.read(1):
-                raise SourceError(f"{self.name} is empty, so it is no {name} file")
+                raise SourceError(f"{self.name} is empty, so it is no {suffix} file")
             stored.seek(0)
-        with compr[name](stored, mode="rb") as content:
+        with _open_compressed(stored, suffix) as content:
             yield content
 
     @contextmanager
@@ -105,6 +104,22 @@ class InputFile:
             raise SourceError(f"cannot read {self.name}: {error.strerror or error}") from error
         except Exception as error:  # noqa: BLE001  # decompressors have errors of their own
             raise SourceError(f"cannot read {self.name}: {type(error).__name__}") from None
+
+
+def _open_compressed(stored: IO[bytes], suffix: str) -> IO[bytes]:
+    match suffix:
+        case ".gz":
+            from isal import igzip
+
+            return cast(IO[bytes], igzip.open(stored, "rb"))  # type: ignore[no-untyped-call]
+        case ".bz2":
+            import bz2
+
+            return cast(IO[bytes], bz2.BZ2File(stored))
+        case _:
+            import lzma
+
+            return cast(IO[bytes], lzma.LZMAFile(stored))
 
 
 def input_files(given: Location | Sequence[Location]) -> tuple[InputFile, ...]:

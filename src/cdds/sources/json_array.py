@@ -153,7 +153,8 @@ def _build(event: str, value: Any, events: Iterator[tuple[str, Any]], at: Reject
             names[-1] = value
         else:
             child = {} if event == "start_map" else [] if event == "start_array" else value
-            _put(open_values[-1], names[-1], child)
+            if not _put(open_values[-1], names[-1], child):
+                raise _refused(at, "a member's name comes twice in one object")
             if event in {"start_map", "start_array"}:
                 if len(open_values) >= MAX_DEPTH:
                     raise _refused(at, f"it is nested deeper than {MAX_DEPTH} levels")
@@ -162,11 +163,15 @@ def _build(event: str, value: Any, events: Iterator[tuple[str, Any]], at: Reject
     return root
 
 
-def _put(container: Any, name: str, value: Any) -> None:
-    if isinstance(container, dict):
-        container[name] = value
-    else:
+def _put(container: Any, name: str, value: Any) -> bool:
+    """Add a value to what is open; return False where the name is taken."""
+    if isinstance(container, list):
         container.append(value)
+        return True
+    if name in container:
+        return False
+    container[name] = value
+    return True
 
 
 def _refused(at: Reject, rule: str) -> RecordError:

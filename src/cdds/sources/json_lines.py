@@ -28,8 +28,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class JsonLines:
     """Files of JSON Lines, for each data file by its name: a path or URL, or several.
 
-    Files that end in ``.gz``, ``.bz2``, ``.xz`` or ``.zst`` are decompressed on the way; any
-    fsspec URL can be read. Empty lines are no records; a byte order mark is left out; the last
+    Files that end in ``.gz``, ``.bz2`` or ``.xz`` are decompressed on the way; any fsspec URL can
+    be read. Empty lines are no records; a byte order mark is left out; the last
     line need not have an end.
 
     Args:
