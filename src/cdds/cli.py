@@ -269,8 +269,8 @@ def _is_array(location: str) -> bool:
     # Looking into a pipe would take away what is read.
     if ".json" not in PurePath(location).suffixes[-2:] or Path(location).is_fifo():
         return False
-    with InputFile(location).open() as (content, _):
-        return content.read(4096).lstrip().startswith(b"[")
+    with InputFile(location).open() as opened:
+        return opened.content.read(4096).lstrip().startswith(b"[")
 
 
 # --- the output -----------------------------------------------------------------------------------

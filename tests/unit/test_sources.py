@@ -625,3 +625,16 @@ def test_representations_hold_no_data_and_no_secrets(source: Any) -> None:
     given_: Any = [{"A": "SECRET"}] if source is Records else "s3://user:SECRET@host/x"
     assert "SECRET" not in repr(source(contact=given_))
     assert "SECRET" not in repr(Lines(b'{"A":"SECRET"}\n', 1, 1))
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    """Also when it is cut at the end of a line, so that nothing else could tell."""
+    path = tmp_path / "i.jsonl"
+    line = b'{"IXNID":"0"}\n'
+    path.write_bytes(line * 300_000)
+    snapshot = JsonLines(interaction=path)
+    lines = snapshot.lines("interaction")
+    next(lines)
+    os.truncate(path, len(line) * 200_000)
+    with pytest.raises(SourceError, match="became shorter"):
+        list(lines)

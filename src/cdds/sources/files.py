@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeAlias, cast
 
+import attrs
+
 from cdds.errors import CddsError, SourceError
 
 Location: TypeAlias = "str | os.PathLike[str]"
@@ -19,6 +21,37 @@ Location: TypeAlias = "str | os.PathLike[str]"
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".lzma"})
 _UNSUPPORTED = frozenset({".zip", ".zst", ".7z", ".lz4", ".br", ".z"})
 """Not read, for what reads them takes the first member only, or a cut-off file for a whole one."""
+
+
+@attrs.frozen
+class OpenFile:
+    """A file that is being read.
+
+    Attributes:
+        name: what messages call it.
+        content: its content, decompressed.
+        stored: the file as it is stored.
+        size: the bytes that were stored when it was opened, where that can be told.
+    """
+
+    name: str
+    content: IO[bytes]
+    stored: IO[bytes]
+    size: int | None
+
+    @property
+    def at(self) -> int:
+        """How many of the stored bytes have been read; 0 for what cannot tell, such as pipes."""
+        return self.stored.tell() if self.stored.seekable() else 0
+
+    def check_whole(self) -> None:
+        """Refuse a file that ended before all was read that it held when it was opened.
+
+        Raises:
+            SourceError: somebody has cut it.
+        """
+        if self.size is not None and self.at < self.size:
+            raise SourceError(f"{self.name} became shorter while it was read")
 
 
 class InputFile:
@@ -58,19 +91,16 @@ class InputFile:
                 pass
 
     @contextmanager
-    def open(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-        """Open the file and yield its content, and the stored file whose position tells progress.
+    def open(self) -> Iterator[OpenFile]:
+        """Open the file for reading.
 
         Raises:
-            SourceError: it cannot be opened, an error occurs while it is read, or it became
-                shorter meanwhile.
+            SourceError: it cannot be opened, or an error occurs while it is read.
         """
         with self._reporting(), self._open_stored() as stored:
             size = self.size
             with self._decompress(stored) as content:
-                yield content, stored
-                if size is not None and stored.tell() < size:
-                    raise SourceError(f"{self.name} became shorter while it was read")
+                yield OpenFile(self.name, content, stored, size)
 
     def _open_stored(self) -> IO[bytes]:
         if self._is_local:

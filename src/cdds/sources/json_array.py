@@ -16,7 +16,7 @@ from cdds.errors import RecordError, SourceError
 from cdds.model import Dataset, Selection
 from cdds.protocols import Located
 from cdds.reject import Reject
-from cdds.sources.files import InputFile, Location, input_files
+from cdds.sources.files import Location, OpenFile, input_files
 from cdds.sources.memory import refuse_unknown
 
 MAX_DEPTH = 200
@@ -75,18 +75,19 @@ class JsonArray:
             RecordError: a record is nested too deeply or too large.
         """
         for file in self._inputs.get(data_file, ()):
-            with file.open() as (content, _):
-                elements = _elements(content, data_file, file)
+            with file.open() as opened:
+                elements = _elements(opened, data_file)
                 for number, record in enumerate(elements, start=1):
                     yield file.name, number, record
+                opened.check_whole()
 
 
-def _elements(content: IO[bytes], data_file: str, file: InputFile) -> Iterator[Any]:
+def _elements(file: OpenFile, data_file: str) -> Iterator[Any]:
     import ijson  # loads a C library, for this source alone
 
     number = 0
     try:
-        events = ijson.basic_parse(_Guarded(content, file.name))
+        events = ijson.basic_parse(_Guarded(file.content, file.name))
         if next(events, (None, None))[0] != "start_array":
             raise SourceError(f"{file.name} is no JSON array")
         for event, value in events:

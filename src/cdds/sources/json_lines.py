@@ -16,7 +16,7 @@ from cdds.errors import RecordError
 from cdds.model import Dataset, Selection, parse_size
 from cdds.protocols import Lines
 from cdds.reject import Reject
-from cdds.sources.files import InputFile, Location, input_files
+from cdds.sources.files import Location, OpenFile, input_files
 from cdds.sources.memory import refuse_unknown
 
 READ_SIZE = 1024 * 1024
@@ -94,20 +94,18 @@ class JsonLines:
             RecordError: a line is too long.
         """
         for file in self._inputs.get(data_file, ()):
-            with file.open() as (content, stored):
-                yield from self._lines(data_file, file, content, stored)
+            with file.open() as opened:
+                yield from self._lines(data_file, opened)
+                opened.check_whole()
 
-    def _lines(
-        self, data_file: str, file: InputFile, content: IO[bytes], stored: IO[bytes]
-    ) -> Iterator[Lines]:
+    def _lines(self, data_file: str, file: OpenFile) -> Iterator[Lines]:
         first = 1
-        for data in _whole_lines(content, self._max_line_size):
+        for data in _whole_lines(file.content, self._max_line_size):
             if data is None:
                 rule = f"the line is longer than {self._max_line_size} bytes"
                 raise RecordError(Reject(data_file, file.name, first, rule))
             count = _count_lines(data)
-            at = stored.tell() if stored.seekable() else 0
-            yield Lines(data, first, count, file.name, at)
+            yield Lines(data, first, count, file.name, file.at)
             first += count
 
 
