@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=corpora.FOLDER, help="for the corpora")
     parser.add_argument("--markdown", action="store_true", help="a table in Markdown")
     options = parser.parse_args()
+    _Stages(corpora.corpus("voice", 1_000_000, options.folder)).seconds()  # loads what is needed
     columns = [
         _Stages(corpora.corpus(name, options.size, options.folder)).seconds()
         for name in options.corpus
