@@ -1,10 +1,11 @@
-"""A set of record keys that holds millions: 16 bytes each, plus what lists need to grow.
+"""A set of record keys that holds millions: 16 bytes each, plus what growing lists take.
 
 Place: remembers which parents were selected, so that exactly their children follow. A key is held
 as its 128-bit BLAKE2b digest, keyed with random bytes so that nobody can prepare two keys that
 collide. The digests stand in `_PARTS` byte strings by their first byte; a part is sorted when it
-is first asked, then searched by bisection. In all: 16 bytes for a key, one eighth more while
-a part grows, and some 20 kB. A key that comes twice takes its bytes twice until its part is asked.
+is first asked, then searched by bisection. In all: 16 bytes for a key, and what the parts and the
+allocator take to grow, some 8 to 22 more. A key that comes twice counts twice until its part is
+sorted.
 """
 
 from __future__ import annotations
