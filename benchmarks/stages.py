@@ -24,6 +24,7 @@ from recipient import make_recipient
 from tables import table
 
 from cdds.archive.deflate import Deflater
+from cdds.archive.digest import Digest
 from cdds.crypto import Envelope
 from cdds.datasets import INTERACTION
 from cdds.model import Job, parse_size
@@ -74,8 +75,7 @@ class _Stages:
             lines = list(self._read())
             self._time("validate", lambda: self._validate(lines))
             blocks = [piece.data for piece in lines]
-            self._time("digest of the records", lambda: _digest(blocks))
-            packed = self._time("deflate and CRC-32", lambda: _deflate(blocks))
+            packed = self._time("deflate, CRC-32, SHA-256", lambda: _deflate(blocks))
             sealed = self._time("encrypt and base64", lambda: _seal(packed, certificate))
             self._time("digest of the artifact", lambda: _digest(sealed))
             self._time("write and fsync", lambda: _write(sealed, folder / "artifact"))
@@ -104,7 +104,8 @@ def _digest(pieces: Iterable[bytes]) -> None:
 
 def _deflate(blocks: Iterable[bytes]) -> list[bytes]:
     with Deflater(threads=1) as deflater:
-        return [block.compressed for step in deflater.deflate(blocks) for block in step.blocks]
+        steps = deflater.deflate(blocks, Digest())
+        return [block.compressed for step in steps for block in step]
 
 
 def _seal(pieces: Iterable[bytes], certificate: Path) -> list[bytes]:

@@ -31,6 +31,7 @@ from hypothesis import strategies as st
 
 from cdds.archive import Entry, Packager, PackedEntry
 from cdds.archive.deflate import BLOCK_SIZE, Block
+from cdds.archive.digest import Digest
 from cdds.errors import ArchiveError
 
 Judge: TypeAlias = Callable[[str], str]
@@ -544,3 +545,14 @@ def test_the_representation_of_an_entry_holds_no_data() -> None:
     """Representations end in logs."""
     assert "secret" not in repr(Entry("a", [b"secret"]))
     assert "secret" not in repr(pack([Entry("a", [b"secret"])]).entries)
+
+
+@given(st.permutations(range(12)))
+@settings(max_examples=50)
+def test_blocks_put_in_any_order_give_the_digest_of_their_right_order(order: list[int]) -> None:
+    """Workers end when they end; the digest is that of the whole."""
+    blocks = [bytes([number]) * (number % 4) for number in range(12)]
+    digest = Digest()
+    for number in order:
+        digest.put(number, blocks[number])
+    assert digest.hexdigest() == hashlib.sha256(b"".join(blocks)).hexdigest()

@@ -10,7 +10,6 @@ import hashlib
 import random
 import subprocess
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,6 +20,7 @@ from hypothesis import strategies as st
 
 from cdds.archive import Entry, Packager, appnote, split
 from cdds.archive.appnote import SPLIT_MARKER, Directory, Header, Place, Sizes
+from cdds.archive.digest import Digest
 from cdds.archive.packager import _Packing, _tail
 from cdds.archive.split import HELD_BACK, Piece, Record, Segment, lay_out
 
@@ -326,7 +326,7 @@ def test_the_end_records_fit_where_the_directory_crosses_the_65535th_segment(
     split_size = 300
     directory = []
     for number in range(count):
-        packing = _Packing(f"e{number}", Packager().modified, ThreadPoolExecutor(1))
+        packing = _Packing(f"e{number}", Packager().modified, Digest())
         packing.place = Place(1, number)
         directory.append(packing)
     layout = split._Layout(split_size)

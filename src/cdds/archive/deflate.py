@@ -11,7 +11,6 @@ worker thread, which is how records are validated there.
 from __future__ import annotations
 
 import os
-import threading
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,7 @@ from typing import TypeAlias
 import attrs
 from isal import isal_zlib
 
+from cdds.archive.digest import Digest
 from cdds.model import Level
 
 Block: TypeAlias = bytes | Callable[[], bytes]
@@ -39,8 +39,12 @@ FINAL_BLOCK = b"\x03\x00"
 # selection leaves little of each.
 _SMALL = BLOCK_SIZE // 4
 _LARGEST = BLOCK_SIZE + BLOCK_SIZE // 4
-_SLACK = 64 * 1024  # incompressible data grow by five bytes in 64 kB, and the flush adds some
-_MALLOC_THRESHOLD = 31 * 1024 * 1024
+
+_LOWER, _HIGHER = 2, 3  # levels of isal
+_SAMPLE = 32 * 1024
+_REPETITIVE, _RANDOM = 0.36, 0.74
+_MALLOC_THRESHOLD = 2 * BLOCK_SIZE
+_BLOCKS_AHEAD = 3  # for each thread
 _MAX_BYTES_AHEAD = 8 * BLOCK_SIZE
 
 
@@ -53,21 +57,25 @@ class DeflateBlock:
     compressed: bytes
 
 
-class _FastDeflate:
-    """Compresses at several times the speed of zlib, with one reused buffer for each thread."""
+def _deflate_fast(data: bytes | memoryview) -> DeflateBlock:
+    """Compress at several times the speed of zlib, at isal's level 2 or 3."""
+    level = _HIGHER if _gains(data) else _LOWER
+    # Little memory makes for short runs under one Huffman code, which follow the change from
+    # text to base64 and back: a third of a percent smaller than with the default.
+    stream = isal_zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, memLevel=2)
+    compressed = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
+    return DeflateBlock(len(data), isal_zlib.crc32(data), compressed)
 
-    def __init__(self) -> None:
-        self._local = threading.local()
 
-    def __call__(self, data: bytes | memoryview) -> DeflateBlock:
-        # isal's own parallel gzip is built on this type: one call does the block, its flush and
-        # its CRC outside the interpreter lock, a quarter faster than a compressobj.
-        stream = getattr(self._local, "stream", None)
-        if stream is None:
-            stream = isal_zlib._ParallelCompress(_LARGEST + _SLACK, 2)  # noqa: SLF001
-            self._local.stream = stream
-        compressed, crc = stream.compress_and_crc(data, b"")
-        return DeflateBlock(len(data), crc, compressed)
+def _gains(data: bytes | memoryview) -> bool:
+    """Tell from the start of a block whether isal's higher level is worth its time.
+
+    It makes mail in base64 about 3 % smaller at two thirds of the speed. What repeats itself more
+    is made 2 % smaller at 40 to 60 %, and what is all but random no smaller at 40 to 80 %.
+    """
+    sample = data[:_SAMPLE]
+    ratio = len(isal_zlib.compress(sample, _LOWER, -zlib.MAX_WBITS)) / len(sample)
+    return _REPETITIVE < ratio < _RANDOM
 
 
 def _deflate_small(data: bytes | memoryview) -> DeflateBlock:
@@ -75,14 +83,6 @@ def _deflate_small(data: bytes | memoryview) -> DeflateBlock:
     stream = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS, memLevel=9)
     compressed = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
     return DeflateBlock(len(data), isal_zlib.crc32(data), compressed)
-
-
-@attrs.frozen
-class Deflated:
-    """One step of the stream: the data, and the blocks that they became."""
-
-    data: bytes
-    blocks: list[DeflateBlock]
 
 
 class Deflater:
@@ -93,7 +93,7 @@ class Deflater:
 
     def __init__(self, level: Level = "fast", threads: int | None = None) -> None:
         _keep_freed_memory()
-        self._deflate = _FastDeflate() if level == "fast" else _deflate_small
+        self._deflate = _deflate_fast if level == "fast" else _deflate_small
         self._threads = threads or max(2, min(4, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="cdds-deflate")
 
@@ -103,36 +103,38 @@ class Deflater:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def deflate(self, blocks: Iterable[Block]) -> Iterator[Deflated]:
-        """Yield the blocks compressed, in order; an empty one yields nothing.
+    def deflate(self, blocks: Iterable[Block], digest: Digest) -> Iterator[list[DeflateBlock]]:
+        """Yield the blocks compressed, in order, and put their data into `digest`.
 
-        An exception of `blocks`, or of a callable in it, passes through unchanged, in its turn.
+        A large one becomes several, several small ones become one, empty ones none. An exception
+        of `blocks`, or of a callable in it, passes through unchanged, in its turn.
         """
         small: list[bytes] = []
-        for step in self._in_order(_gather(blocks)):
-            if isinstance(step, Deflated):
-                if small:
-                    yield self._merge(small)
-                    small = []
+        for step in self._in_order(_gather(blocks), digest):
+            if isinstance(step, bytes):
+                small += [step] if step else []
+                if sum(map(len, small)) < _SMALL:
+                    continue
+            if small:
+                yield self._compress(b"".join(small))
+                small = []
+            if not isinstance(step, bytes):
                 yield step
-            elif step:
-                small.append(step)
-                if sum(map(len, small)) >= _SMALL:
-                    yield self._merge(small)
-                    small = []
         if small:
-            yield self._merge(small)
+            yield self._compress(b"".join(small))
 
-    def _in_order(self, blocks: Iterable[Block]) -> Iterator[Deflated | bytes]:
-        ahead: deque[tuple[Future[Deflated | bytes], int]] = deque()
+    def _in_order(
+        self, blocks: Iterable[Block], digest: Digest
+    ) -> Iterator[list[DeflateBlock] | bytes]:
+        ahead: deque[tuple[Future[list[DeflateBlock] | bytes], int]] = deque()
         size = 0
         failures: list[Exception] = []
         try:
-            for block in _until_failure(blocks, failures):
+            for number, block in enumerate(_until_failure(blocks, failures)):
                 weight = _weight(block)
-                ahead.append((self._pool.submit(self._step, block), weight))
+                ahead.append((self._pool.submit(self._step, number, block, digest), weight))
                 size += weight
-                while len(ahead) > 2 * self._threads or size > _MAX_BYTES_AHEAD:
+                while len(ahead) > _BLOCKS_AHEAD * self._threads or size > _MAX_BYTES_AHEAD:
                     future, weight = ahead.popleft()
                     size -= weight
                     yield future.result()
@@ -144,19 +146,17 @@ class Deflater:
             for future, _ in ahead:
                 future.cancel()
 
-    def _step(self, block: Block) -> Deflated | bytes:
+    def _step(self, number: int, block: Block, digest: Digest) -> list[DeflateBlock] | bytes:
         data = block if isinstance(block, bytes) else block()
+        digest.put(number, data)
         return data if len(data) < _SMALL else self._compress(data)
 
-    def _merge(self, small: list[bytes]) -> Deflated:
-        return self._compress(b"".join(small))
-
-    def _compress(self, data: bytes) -> Deflated:
+    def _compress(self, data: bytes) -> list[DeflateBlock]:
         if len(data) <= _LARGEST:
-            return Deflated(data, [self._deflate(data)])
+            return [self._deflate(data)]
         view = memoryview(data)
         parts = (view[start : start + BLOCK_SIZE] for start in range(0, len(data), BLOCK_SIZE))
-        return Deflated(data, [self._deflate(part) for part in parts])
+        return [self._deflate(part) for part in parts]
 
 
 def _weight(block: Block) -> int:

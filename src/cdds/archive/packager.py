@@ -8,10 +8,8 @@ whose entries did not end well never gets its central directory.
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
@@ -21,7 +19,8 @@ from isal import isal_zlib
 
 from cdds.archive import appnote
 from cdds.archive.appnote import Directory, Header, Place, Sizes
-from cdds.archive.deflate import FINAL_BLOCK, Block, Deflated, Deflater
+from cdds.archive.deflate import FINAL_BLOCK, Block, DeflateBlock, Deflater
+from cdds.archive.digest import Digest
 from cdds.archive.split import Piece, Record, Segment, lay_out
 from cdds.errors import ArchiveError
 from cdds.model import Level
@@ -69,55 +68,29 @@ class PackedEntry:
     block_compressed_sizes: array[int] = attrs.field(repr=False)
 
 
-class _Digest:
-    """A SHA-256 that is computed on another thread, one update behind.
-
-    The thread that pulls the archive through also encrypts it; hashing there would make it the
-    one that all others wait for.
-    """
-
-    def __init__(self, hasher: Executor) -> None:
-        self._hasher = hasher
-        self._sha256 = hashlib.sha256()
-        self._last: Future[None] | None = None
-
-    def update(self, data: bytes) -> None:
-        self._wait()
-        self._last = self._hasher.submit(self._sha256.update, data)
-
-    def hexdigest(self) -> str:
-        self._wait()
-        return self._sha256.hexdigest()
-
-    def _wait(self) -> None:
-        if self._last is not None:
-            self._last.result()
-
-
 class _Packing:
     """The running sums of one entry while its blocks go by."""
 
-    def __init__(self, name: str, modified: datetime, hasher: Executor) -> None:
+    def __init__(self, name: str, modified: datetime, digest: Digest) -> None:
         self.name = name
         self.header = Header(name.encode(), modified, streamed=True)
         self.place = Place(0, 0)
         self._crc = 0
         self._size = 0
         self._compressed = 0
-        self._digest = _Digest(hasher)
+        self._digest = digest
         self._block_sizes = array("L")
         self._block_compressed_sizes = array("L")
 
-    def add(self, step: Deflated) -> bytes:
-        """Take account of a step and return its part of the deflate stream."""
-        self._digest.update(step.data)
-        for block in step.blocks:
+    def add(self, blocks: list[DeflateBlock]) -> bytes:
+        """Take account of blocks and return their part of the deflate stream."""
+        for block in blocks:
             self._crc = isal_zlib.crc32_combine(self._crc, block.crc, block.size)
             self._size += block.size
             self._compressed += len(block.compressed)
             self._block_sizes.append(block.size)
             self._block_compressed_sizes.append(len(block.compressed))
-        return b"".join(block.compressed for block in step.blocks)
+        return b"".join(block.compressed for block in blocks)
 
     def end(self) -> bytes:
         """Return the end of the deflate stream."""
@@ -190,36 +163,34 @@ class Packager:
             on_packed: called with each entry that is in the archive, when its data have ended.
         """
         directory: list[_Packing] = []
-        with (
-            Deflater(self.level, self.threads) as deflater,
-            ThreadPoolExecutor(1, thread_name_prefix="cdds-digest") as hasher,
-        ):
-            packings = partial(_Packing, modified=self.modified, hasher=hasher)
-            pieces = _pieces(entries, deflater, packings, directory, on_packed)
+        with Deflater(self.level, self.threads) as deflater:
+            pieces = self._pieces(entries, deflater, directory, on_packed)
             yield from lay_out(pieces, partial(_tail, directory), self.split_size)
 
+    def _pieces(
+        self,
+        entries: Iterable[Entry],
+        deflater: Deflater,
+        directory: list[_Packing],
+        on_packed: Callable[[PackedEntry], object],
+    ) -> Iterator[Piece]:
+        for entry in entries:
+            digest = Digest()
+            steps = deflater.deflate(entry.blocks, digest)
+            first = next(steps, None)
+            if first is None:
+                continue
+            if any(packing.name == entry.name for packing in directory):
+                raise ArchiveError(f"two entries are named {entry.name}")
+            packing = _Packing(entry.name, self.modified, digest)
+            directory.append(packing)
+            yield from _entry_pieces(packing, first, steps)
+            on_packed(packing.packed())
 
-def _pieces(
-    entries: Iterable[Entry],
-    deflater: Deflater,
-    packings: Callable[[str], _Packing],
-    directory: list[_Packing],
-    on_packed: Callable[[PackedEntry], object],
+
+def _entry_pieces(
+    packing: _Packing, first: list[DeflateBlock], steps: Iterator[list[DeflateBlock]]
 ) -> Iterator[Piece]:
-    for entry in entries:
-        steps = deflater.deflate(entry.blocks)
-        first = next(steps, None)
-        if first is None:
-            continue
-        if any(packing.name == entry.name for packing in directory):
-            raise ArchiveError(f"two entries are named {entry.name}")
-        packing = packings(entry.name)
-        directory.append(packing)
-        yield from _entry_pieces(packing, first, steps)
-        on_packed(packing.packed())
-
-
-def _entry_pieces(packing: _Packing, first: Deflated, steps: Iterator[Deflated]) -> Iterator[Piece]:
     data = packing.add(first)
     second = next(steps, None)
     if second is None:  # it is all there: plain sizes, which every reader understands

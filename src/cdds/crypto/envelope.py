@@ -24,7 +24,7 @@ from cdds.crypto.content import Aes256Cbc, padding
 from cdds.crypto.recipients import recipient_infos
 from cdds.crypto.smime import smime
 
-PIECE_SIZE = 64 * 1024
+PIECE_SIZE = 256 * 1024
 """The bytes of ciphertext in one octet string."""
 
 _DATA = "1.2.840.113549.1.7.1"
