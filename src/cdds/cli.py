@@ -267,9 +267,10 @@ def _is_array(location: str) -> bool:
     from cdds.sources.files import InputFile
 
     # Looking into a pipe would take away what is read.
-    if ".json" not in PurePath(location).suffixes[-2:] or Path(location).is_fifo():
+    file = InputFile(location)
+    if ".json" not in PurePath(location).suffixes[-2:] or file.is_pipe:
         return False
-    with InputFile(location).open() as opened:
+    with file.open() as opened:
         return opened.content.read(4096).lstrip().startswith(b"[")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,14 @@ def good(issue: Issue) -> x509.Certificate:
 
 
 # What is taken
+
+
+def test_an_envelope_can_be_sent_to_another_process(good: x509.Certificate) -> None:
+    """A worker that seals gets it pickled: public certificates, nothing else."""
+    envelope = Envelope(good)
+    again = pickle.loads(pickle.dumps(envelope))
+    assert again == envelope
+    assert again.check_validity(good.not_valid_before_utc) is not None
 
 
 @pytest.mark.parametrize(

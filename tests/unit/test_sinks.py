@@ -648,9 +648,12 @@ def test_a_bucket_that_is_missing_is_one_clear_error(s3_endpoint: str) -> None:
 # Finding a sink
 
 
-@pytest.mark.parametrize("form", ["{}", "file://{}", "local://{}"])
-def test_a_folder_is_found_by_path_and_url(tmp_path: Path, form: str) -> None:
-    """Three ways to write the same."""
+@pytest.mark.parametrize("form", ["{}", "file://{}", "local://{}", "file:{}", "~/exports"])
+def test_a_folder_is_found_by_path_and_url(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five ways to write the same."""
+    monkeypatch.setenv("HOME", str(tmp_path))
     sink = open_sink(form.format(tmp_path / "exports"))
     staged(sink, "a", b"x").commit()
     assert (tmp_path / "exports" / "a").read_bytes() == b"x"
@@ -663,7 +666,7 @@ def test_a_path_object_or_a_sink_is_taken_as_it_is(tmp_path: Path) -> None:
     assert open_sink(sink) is sink
 
 
-@pytest.mark.parametrize("target", ["", "nosuch://x", "http+nosuch://x/y"])
+@pytest.mark.parametrize("target", ["", "file:", "file://", "nosuch://x", "http+nosuch://x/y"])
 def test_an_unknown_target_is_one_clear_error(target: str) -> None:
     """With what was wrong about it."""
     with pytest.raises((SinkError, MissingDependency)):

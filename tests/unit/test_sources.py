@@ -243,7 +243,7 @@ NOISE = random.Random(7).randbytes(300_000).hex().encode()
 @pytest.mark.parametrize(
     "damage",
     ["cut off", "cut in the header", "changed", "changed early", "not compressed", "empty"]
-    + ["trailer"],
+    + ["trailer", "something else follows", "the second stream is no stream"],
 )
 @pytest.mark.parametrize("kind", [JsonLines, JsonArray])
 def test_damaged_compressed_data_are_refused(
@@ -265,6 +265,8 @@ def test_damaged_compressed_data_are_refused(
             "not compressed": inner,
             "empty": b"",
             "trailer": good[:-1],
+            "something else follows": good + b"garbage",
+            "the second stream is no stream": good + b"\x01" + good[1:],
         }[damage]
     )
     read = read_lines if kind is JsonLines else read_interactions
@@ -280,6 +282,13 @@ def test_several_compressed_streams_in_a_file_are_one(tmp_path: Path, suffix: st
     path = tmp_path / f"i.jsonl{suffix}"
     path.write_bytes(b"".join(map(COMPRESS[suffix], parts)))
     check_lines(read_lines(JsonLines(interaction=path)), b"".join(parts), str(path))
+
+
+def test_an_xz_file_may_be_padded(tmp_path: Path) -> None:
+    """With zeros between and after its streams, as the format has it."""
+    path = tmp_path / "i.jsonl.xz"
+    path.write_bytes(lzma.compress(b'{"IXNID":"1"}\n') + bytes(8) + lzma.compress(b"{}") + bytes(4))
+    check_lines(read_lines(JsonLines(interaction=path)), b'{"IXNID":"1"}\n{}', str(path))
 
 
 # Long lines
@@ -443,6 +452,33 @@ def test_a_lone_surrogate_is_kept_or_refused(tmp_path: Path, text: str) -> None:
     except SourceError:
         return
     assert found == [{"A": json.loads(text)}]
+
+
+@given(
+    units=st.lists(
+        st.sampled_from(["a", "\\\\", r"\ud83d\ude00", r"\ud800", r"\udc00", "ud83d", r"\n"]),
+        max_size=12,
+    ),
+    padding=st.integers(0, 30),
+)
+@settings(max_examples=300)
+def test_surrogates_are_told_from_text_at_any_border(
+    folder: TemporaryFolder, units: list[str], padding: int
+) -> None:
+    """Text that looks like an escape is kept, a pair is one character, and only half a one not."""
+    text = '"' + "".join(units) + '"'
+    value = json.loads(text)
+    start = b'[{"A":"' + b"x" * (65536 - 20 - padding) + b'"},{"A":'
+    with folder() as home:
+        (home / "c").write_bytes(start + text.encode() + b"}]")
+        source = JsonArray(contact=home / "c")
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            with pytest.raises(SourceError, match="lone surrogate"):
+                read_records(source)
+        else:
+            assert read_records(source)[1] == {"A": value}
 
 
 MALFORMED = {

@@ -11,16 +11,17 @@ import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
 from cdds.errors import CertificateError
+from cdds.location import local_path
 
 MIN_KEY_BITS = 2048
 EXPIRY_NOTICE = timedelta(days=30)
@@ -70,6 +71,10 @@ class Recipient:
         """The SHA-256 of the certificate, in hexadecimal."""
         return self.certificate.fingerprint(hashes.SHA256()).hex()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The certificate cannot be pickled; its bytes can.
+        return _of_bytes, (self.certificate.public_bytes(serialization.Encoding.DER), self.origin)
+
     def check_validity(self, now: datetime) -> str | None:
         """Refuse a certificate that is not valid at `now`; return a warning if it expires soon.
 
@@ -93,6 +98,10 @@ class Recipient:
             f"{self.origin} expires at {certificate.not_valid_after_utc}; "
             "later exports will need a new one"
         )
+
+
+def _of_bytes(der: bytes, origin: str) -> Recipient:
+    return Recipient(x509.load_der_x509_certificate(der), origin)
 
 
 def _check_key(recipient: Recipient) -> None:
@@ -157,10 +166,11 @@ def _load(source: CertificateSource) -> Recipient:
     if not isinstance(source, (str, os.PathLike)):
         raise CertificateError("a recipient is a path, PEM or DER bytes, or an x509.Certificate")
     origin = os.fspath(source)
-    return Recipient(_end_entity(_parse(_read(Path(origin)), origin), origin), origin)
+    return Recipient(_end_entity(_parse(_read(origin), origin), origin), origin)
 
 
-def _read(path: Path) -> bytes:
+def _read(origin: str) -> bytes:
+    path = local_path(origin) or Path(origin)
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_SIZE + 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from cdds.errors import SinkError
+from cdds.location import local_path
 from cdds.protocols import Sink
 from cdds.sinks.local import LocalSink
 
@@ -24,11 +25,11 @@ def open_sink(target: str | os.PathLike[str] | Sink) -> Sink:
     if not isinstance(target, (str, os.PathLike)):
         return target
     location = os.fspath(target)
-    if not location:
+    if location in {"", "file:", "local:", "file://", "local://"}:
         raise SinkError("the target is empty; give a folder or a URL")
-    scheme, separator, path = location.partition("://")
-    if not separator or scheme in {"file", "local"}:
-        return LocalSink(path if separator else location)
+    path = local_path(location)
+    if path is not None:
+        return LocalSink(path)
     from cdds.sinks.filesystem import FileSystemSink  # loads fsspec, not needed for local folders
 
     return FileSystemSink(location)

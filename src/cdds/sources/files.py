@@ -15,6 +15,7 @@ from typing import IO, TypeAlias, cast
 import attrs
 
 from cdds.errors import CddsError, SourceError
+from cdds.location import local_path
 
 Location: TypeAlias = "str | os.PathLike[str]"
 
@@ -63,20 +64,18 @@ class InputFile:
 
     def __init__(self, location: Location) -> None:
         self._location = os.fspath(location)
+        self._path = local_path(self._location)
         self.name = _without_user(self._location)
-
-    @property
-    def _is_local(self) -> bool:
-        return "://" not in self._location or self._location.startswith("file://")
-
-    @property
-    def _path(self) -> Path:
-        return Path(self._location.removeprefix("file://"))
 
     @property
     def size(self) -> int | None:
         """Its size in bytes as it is stored, where that can be told cheaply."""
-        return self._path.stat().st_size if self._is_local and self._path.is_file() else None
+        return self._path.stat().st_size if self._path and self._path.is_file() else None
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether it is a named pipe, of which what was read once is gone."""
+        return self._path is not None and self._path.is_fifo()
 
     def check(self) -> None:
         """Refuse a local file that is not there or cannot be read.
@@ -86,7 +85,7 @@ class InputFile:
         Raises:
             SourceError: it cannot be opened.
         """
-        if self._is_local and not self._path.is_fifo():
+        if self._path is not None and not self.is_pipe:
             with self._reporting(), self._path.open("rb"):
                 pass
 
@@ -103,7 +102,7 @@ class InputFile:
                 yield OpenFile(self.name, content, stored, size)
 
     def _open_stored(self) -> IO[bytes]:
-        if self._is_local:
+        if self._path is not None:
             return cast(IO[bytes], self._path.open("rb", buffering=0))
         import fsspec  # only for remote files, for it takes long to load
 
@@ -130,6 +129,8 @@ class InputFile:
             yield
         except CddsError:
             raise
+        except EOFError:
+            raise SourceError(f"cannot read {self.name}: it is cut off") from None
         except OSError as error:
             raise SourceError(f"cannot read {self.name}: {error.strerror or error}") from error
         except Exception as error:  # noqa: BLE001  # decompressors have errors of their own
@@ -143,13 +144,13 @@ def _open_compressed(stored: IO[bytes], suffix: str) -> IO[bytes]:
 
             return cast(IO[bytes], igzip.open(stored, "rb"))  # type: ignore[no-untyped-call]
         case ".bz2":
-            import bz2
+            from cdds.sources.decompression import bzip2
 
-            return cast(IO[bytes], bz2.BZ2File(stored))
+            return cast(IO[bytes], bzip2(stored))
         case _:
-            import lzma
+            from cdds.sources.decompression import xz
 
-            return cast(IO[bytes], lzma.LZMAFile(stored))
+            return cast(IO[bytes], xz(stored))
 
 
 def input_files(given: Location | Sequence[Location]) -> tuple[InputFile, ...]:

@@ -24,9 +24,11 @@ MAX_RECORD_SIZE = 64 * 1024 * 1024
 """The most bytes of names and values in one record."""
 
 _TOO_MANY_DIGITS = re.compile(rb"[0-9]{4301}")
-_LONE_SURROGATE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+_ANY_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # much faster than to look at them closely
+# An escape begins after an even number of backslashes; those of a pair are taken together.
+_SURROGATES = re.compile(
+    rb"(?<!\\)(?:\\\\)*"
+    rb"(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F]))"
 )
 _PAIR = 12  # the bytes of two escapes
 _LOOK_BACK = 4300
@@ -106,13 +108,14 @@ class _Guarded:
     """Refuses what the C parser behind ijson gets wrong, before it sees it.
 
     It replaces lone surrogates by question marks, and crashes on integers that Python refuses to
-    read for their length. The same within a text is refused too, which is rare and safe.
+    read for their length. So many digits within a text are refused too, which is rare and safe.
     """
 
     def __init__(self, content: IO[bytes], name: str) -> None:
         self._content = content
         self._name = name
-        self._before = b""
+        self._given = b""  # the end of what was handed out
+        self._held = b""  # what may be half a pair
 
     def read(self, size: int) -> bytes:
         """Return the next bytes.
@@ -120,18 +123,32 @@ class _Guarded:
         Raises:
             SourceError: they hold a lone surrogate, or too many digits in a row.
         """
-        data = self._content.read(size)
-        text = self._before + data
+        while data := self._content.read(size):
+            if safe := self._judge(self._held + data, _PAIR):
+                return safe
+        return self._judge(self._held, 0)
+
+    def _judge(self, data: bytes, held: int) -> bytes:
+        """Return what is safe, and hold back so many bytes at the end for the next time."""
+        text = self._given + data
+        start, end = len(self._given), max(len(self._given), len(text) - held)
         if _TOO_MANY_DIGITS.search(text):
             raise SourceError(
                 f"{self._name} holds more than 4,300 digits in a row; give it as JSON Lines"
             )
-        start = max(0, len(self._before) - _PAIR)
-        end = len(text) - (_PAIR if data else 0)
-        if any(match.start() < end for match in _LONE_SURROGATE.finditer(text, start)):
+        if _ANY_SURROGATE.search(text) and any(
+            start <= match.start("lone") < end for match in _SURROGATES.finditer(text)
+        ):
             raise SourceError(f"{self._name} holds a lone surrogate; give it as JSON Lines")
-        self._before = text[-_LOOK_BACK:]
-        return data
+        self._given, self._held = _end(text[:end]), text[end:]
+        return text[start:end]
+
+
+def _end(text: bytes) -> bytes:
+    """Return the last bytes, from where an even number of backslashes stands before them."""
+    start = max(0, len(text) - _LOOK_BACK)
+    backslashes = start - len(text[:start].rstrip(b"\\"))
+    return text[start - backslashes % 2 :]
 
 
 def _build(event: str, value: Any, events: Iterator[tuple[str, Any]], at: Reject) -> Any:
