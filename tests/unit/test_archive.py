@@ -30,13 +30,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdds.archive import Entry, Packager, PackedEntry
-from cdds.archive.deflate import BLOCK_SIZE, Block
+from cdds.archive.deflate import Block
 from cdds.archive.digest import Digest
+from cdds.archive.levels import compression
 from cdds.errors import ArchiveError
 
 Judge: TypeAlias = Callable[[str], str]
 TemporaryFolder: TypeAlias = Callable[[], Any]
 
+BLOCK_SIZE = compression("fast").block_size
 SMALL = BLOCK_SIZE // 4  # where blocks begin to be compressed by themselves
 BORDERS = [0, 1, 2, 57, SMALL - 1, SMALL, SMALL + 1, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1]
 BORDERS += [BLOCK_SIZE + SMALL - 1, BLOCK_SIZE + SMALL, BLOCK_SIZE + SMALL + 1, 2 * BLOCK_SIZE]
@@ -554,5 +556,5 @@ def test_blocks_put_in_any_order_give_the_digest_of_their_right_order(order: lis
     blocks = [bytes([number]) * (number % 4) for number in range(12)]
     digest = Digest()
     for number in order:
-        digest.put(number, blocks[number])
+        digest.put(number, [blocks[number], b""])
     assert digest.hexdigest() == hashlib.sha256(b"".join(blocks)).hexdigest()

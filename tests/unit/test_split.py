@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 
 from cdds.archive import Entry, Packager, appnote, split
 from cdds.archive.appnote import SPLIT_MARKER, Directory, Header, Place, Sizes
-from cdds.archive.digest import Digest
-from cdds.archive.packager import _Packing, _tail
+from cdds.archive.packager import _Listed, _tail
 from cdds.archive.split import HELD_BACK, Piece, Record, Segment, lay_out
 
 Judge: TypeAlias = Callable[[str], str]
@@ -326,9 +325,8 @@ def test_the_end_records_fit_where_the_directory_crosses_the_65535th_segment(
     split_size = 300
     directory = []
     for number in range(count):
-        packing = _Packing(f"e{number}", Packager().modified, Digest())
-        packing.place = Place(1, number)
-        directory.append(packing)
+        header = Header(b"e%d" % number, Packager().modified, streamed=True)
+        directory.append(_Listed(header, place=Place(1, number)))
     layout = split._Layout(split_size)
     layout.disk, layout.offset = disk, split_size - room
     sizes: dict[int, int] = {disk: layout.offset}

@@ -1,8 +1,8 @@
 """Deflate on several threads within one entry: independent blocks, in order.
 
-Place: the first step of the packager. A block of about 1 MiB is compressed without looking at any
-other and closed by a sync flush, so blocks can be made, and read, in parallel; laid end to end and
-followed by an empty final block they are one deflate stream (RFC 1951, section 3.2.3).
+Place: the first step of the packager. A block of a MiB or a few is compressed without looking at
+any other and closed by a sync flush, so blocks can be made, and read, in parallel; laid end to end
+and followed by an empty final block they are one deflate stream (RFC 1951, section 3.2.3).
 
 It knows nothing of ZIP. A block may also be a callable that makes the bytes: it is called on a
 worker thread, which is how records are validated there.
@@ -11,16 +11,15 @@ worker thread, which is how records are validated there.
 from __future__ import annotations
 
 import os
-import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
 
 import attrs
-from isal import isal_zlib
 
 from cdds.archive.digest import Digest
+from cdds.archive.levels import DeflateBlock, compression
 from cdds.model import Level
 
 Block: TypeAlias = bytes | Callable[[], bytes]
@@ -29,60 +28,16 @@ Block: TypeAlias = bytes | Callable[[], bytes]
 A callable may have an attribute ``size``, the bytes it holds, for the bound on what is under way.
 """
 
-BLOCK_SIZE = 1024 * 1024
-"""The usual size of the data in one deflate block, in bytes; up to a quarter more is left whole."""
-
 FINAL_BLOCK = b"\x03\x00"
 """An empty block with fixed codes, marked as the last one (RFC 1951, section 3.2.6)."""
 
 # Below this a block is compressed together with its neighbours, or the ratio suffers when a
 # selection leaves little of each.
-_SMALL = BLOCK_SIZE // 4
-_LARGEST = BLOCK_SIZE + BLOCK_SIZE // 4
-
-_LOWER, _HIGHER = 2, 3  # levels of isal
-_SAMPLE = 32 * 1024
-_REPETITIVE, _RANDOM = 0.36, 0.74
-_MALLOC_THRESHOLD = 2 * BLOCK_SIZE
+_SMALL = 256 * 1024
+_MALLOC_THRESHOLD = 2 * 1024 * 1024
 _BLOCKS_AHEAD = 3  # for each thread
-_MAX_BYTES_AHEAD = 8 * BLOCK_SIZE
-
-
-@attrs.frozen
-class DeflateBlock:
-    """One block: the size of its data in bytes, their CRC-32, and the sync-flushed bytes."""
-
-    size: int
-    crc: int
-    compressed: bytes
-
-
-def _deflate_fast(data: bytes | memoryview) -> DeflateBlock:
-    """Compress at several times the speed of zlib, at isal's level 2 or 3."""
-    level = _HIGHER if _gains(data) else _LOWER
-    # Little memory makes for short runs under one Huffman code, which follow the change from
-    # text to base64 and back: a third of a percent smaller than with the default.
-    stream = isal_zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, memLevel=2)
-    compressed = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
-    return DeflateBlock(len(data), isal_zlib.crc32(data), compressed)
-
-
-def _gains(data: bytes | memoryview) -> bool:
-    """Tell from the start of a block whether isal's higher level is worth its time.
-
-    It makes mail in base64 about 3 % smaller at two thirds of the speed. What repeats itself more
-    is made 2 % smaller at 40 to 60 %, and what is all but random no smaller at 40 to 80 %.
-    """
-    sample = data[:_SAMPLE]
-    ratio = len(isal_zlib.compress(sample, _LOWER, -zlib.MAX_WBITS)) / len(sample)
-    return _REPETITIVE < ratio < _RANDOM
-
-
-def _deflate_small(data: bytes | memoryview) -> DeflateBlock:
-    """Compress as small as zlib's default level makes it."""
-    stream = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS, memLevel=9)
-    compressed = stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)
-    return DeflateBlock(len(data), isal_zlib.crc32(data), compressed)
+_MAX_BYTES_AHEAD = 8 * 1024 * 1024
+_UNKNOWN_SIZE = 1024 * 1024
 
 
 class Deflater:
@@ -93,8 +48,9 @@ class Deflater:
 
     def __init__(self, level: Level = "fast", threads: int | None = None) -> None:
         _keep_freed_memory()
-        self._deflate = _deflate_fast if level == "fast" else _deflate_small
+        self._compression = compression(level)
         self._threads = threads or max(2, min(4, os.cpu_count() or 1))
+        self._max_bytes = max(_MAX_BYTES_AHEAD, self._threads * self._compression.block_size)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="cdds-deflate")
 
     def __enter__(self) -> Deflater:
@@ -110,31 +66,30 @@ class Deflater:
         of `blocks`, or of a callable in it, passes through unchanged, in its turn.
         """
         small: list[bytes] = []
-        for step in self._in_order(_gather(blocks), digest):
+        for step in self._in_order(_gather(blocks, self._compression.block_size), digest):
             if isinstance(step, bytes):
                 small += [step] if step else []
                 if sum(map(len, small)) < _SMALL:
                     continue
             if small:
-                yield self._compress(b"".join(small))
+                yield self._compress(small, sum(map(len, small)))
                 small = []
             if not isinstance(step, bytes):
                 yield step
         if small:
-            yield self._compress(b"".join(small))
+            yield self._compress(small, sum(map(len, small)))
 
     def _in_order(
-        self, blocks: Iterable[Block], digest: Digest
+        self, groups: Iterable[_Group], digest: Digest
     ) -> Iterator[list[DeflateBlock] | bytes]:
         ahead: deque[tuple[Future[list[DeflateBlock] | bytes], int]] = deque()
         size = 0
         failures: list[Exception] = []
         try:
-            for number, block in enumerate(_until_failure(blocks, failures)):
-                weight = _weight(block)
-                ahead.append((self._pool.submit(self._step, number, block, digest), weight))
-                size += weight
-                while len(ahead) > _BLOCKS_AHEAD * self._threads or size > _MAX_BYTES_AHEAD:
+            for number, group in enumerate(_until_failure(groups, failures)):
+                ahead.append((self._pool.submit(self._step, number, group, digest), group.size))
+                size += group.size
+                while len(ahead) > _BLOCKS_AHEAD * self._threads or size > self._max_bytes:
                     future, weight = ahead.popleft()
                     size -= weight
                     yield future.result()
@@ -146,27 +101,63 @@ class Deflater:
             for future, _ in ahead:
                 future.cancel()
 
-    def _step(self, number: int, block: Block, digest: Digest) -> list[DeflateBlock] | bytes:
-        data = block if isinstance(block, bytes) else block()
-        digest.put(number, data)
-        return data if len(data) < _SMALL else self._compress(data)
+    def _step(self, number: int, group: _Group, digest: Digest) -> list[DeflateBlock] | bytes:
+        pieces = [piece for piece in group.pieces() if piece]
+        digest.put(number, pieces)
+        size = sum(map(len, pieces))
+        return b"".join(pieces) if size < _SMALL else self._compress(pieces, size)
 
-    def _compress(self, data: bytes) -> list[DeflateBlock]:
-        if len(data) <= _LARGEST:
-            return [self._deflate(data)]
-        view = memoryview(data)
-        parts = (view[start : start + BLOCK_SIZE] for start in range(0, len(data), BLOCK_SIZE))
-        return [self._deflate(part) for part in parts]
+    def _compress(self, pieces: Sequence[bytes], size: int) -> list[DeflateBlock]:
+        deflate, block_size = self._compression.deflate, self._compression.block_size
+        if size <= _largest(block_size):
+            return [deflate(pieces)]
+        data = memoryview(b"".join(pieces))
+        return [deflate([data[at : at + block_size]]) for at in range(0, size, block_size)]
+
+
+def _largest(block_size: int) -> int:
+    """Return how large data may be and still be one block: lines are cut by the source."""
+    return block_size + block_size // 4
+
+
+@attrs.frozen
+class _Group:
+    """Blocks that are compressed as one, and the bytes they hold together."""
+
+    blocks: tuple[Block, ...]
+    size: int
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the data of each, made now."""
+        return (block if isinstance(block, bytes) else block() for block in self.blocks)
 
 
 def _weight(block: Block) -> int:
-    return len(block) if isinstance(block, bytes) else getattr(block, "size", BLOCK_SIZE)
+    return len(block) if isinstance(block, bytes) else getattr(block, "size", _UNKNOWN_SIZE)
 
 
-def _until_failure(blocks: Iterable[Block], failures: list[Exception]) -> Iterator[Block]:
-    """Yield blocks up to an exception, which is kept until those before it had their turn."""
+def _gather(blocks: Iterable[Block], block_size: int) -> Iterator[_Group]:
+    """Put blocks together that come in smaller pieces than are compressed as one."""
+    group: list[Block] = []
+    size = 0
+    for block in blocks:
+        weight = _weight(block)
+        if group and size + weight > _largest(block_size):
+            yield _Group(tuple(group), size)
+            group, size = [], 0
+        group.append(block)
+        size += weight
+        if size >= block_size - block_size // 8:
+            yield _Group(tuple(group), size)
+            group, size = [], 0
+    if group:
+        yield _Group(tuple(group), size)
+
+
+def _until_failure(groups: Iterable[_Group], failures: list[Exception]) -> Iterator[_Group]:
+    """Yield groups up to an exception, which is kept until those before it had their turn."""
     try:
-        yield from blocks
+        yield from groups
     except Exception as failure:  # noqa: BLE001  # raised again, in its turn
         failures.append(failure)
 
@@ -179,20 +170,3 @@ def _keep_freed_memory() -> None:
     page faults for each MiB of data, a fifth of an export's time. Other allocators ignore it.
     """
     bytes(_MALLOC_THRESHOLD)
-
-
-def _gather(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Join bytes that come in crumbs, so that a block is worth a thread's while."""
-    crumbs: list[bytes] = []
-    size = 0
-    for block in blocks:
-        if isinstance(block, bytes) and size + len(block) < BLOCK_SIZE:
-            crumbs.append(block)
-            size += len(block)
-            continue
-        if crumbs:
-            yield b"".join(crumbs)
-            crumbs, size = [], 0
-        yield block
-    if crumbs:
-        yield b"".join(crumbs)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Sequence
 
 
 class Digest:
@@ -19,27 +20,28 @@ class Digest:
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
-        self._waiting: dict[int, bytes] = {}
+        self._waiting: dict[int, Sequence[bytes]] = {}
         self._next = 0
         self._is_hashing = False
         self._lock = threading.Lock()
 
-    def put(self, number: int, data: bytes) -> None:
+    def put(self, number: int, pieces: Sequence[bytes]) -> None:
         """Add a block; when all calls have returned, all that were in turn have been hashed."""
         with self._lock:
-            self._waiting[number] = data
+            self._waiting[number] = pieces
             if self._is_hashing:  # whoever does takes this block in its turn
                 return
             self._is_hashing = True
-        while (data_in_turn := self._take()) is not None:
-            self._sha256.update(data_in_turn)
+        while (in_turn := self._take()) is not None:
+            for piece in in_turn:
+                self._sha256.update(piece)
 
-    def _take(self) -> bytes | None:
+    def _take(self) -> Sequence[bytes] | None:
         with self._lock:
-            data = self._waiting.pop(self._next, None)
-            self._next += data is not None
-            self._is_hashing = data is not None
-            return data
+            pieces = self._waiting.pop(self._next, None)
+            self._next += pieces is not None
+            self._is_hashing = pieces is not None
+            return pieces
 
     def hexdigest(self) -> str:
         """Return the digest in hexadecimal."""

@@ -19,13 +19,16 @@ from isal import isal_zlib
 
 from cdds.archive import appnote
 from cdds.archive.appnote import Directory, Header, Place, Sizes
-from cdds.archive.deflate import FINAL_BLOCK, Block, DeflateBlock, Deflater
+from cdds.archive.deflate import FINAL_BLOCK, Block, Deflater
 from cdds.archive.digest import Digest
+from cdds.archive.levels import DeflateBlock
 from cdds.archive.split import Piece, Record, Segment, lay_out
 from cdds.errors import ArchiveError
 from cdds.model import Level
 
 _MAX_NAME = 1024
+_NO_SIZES = Sizes(0, 0, 0)
+_NO_PLACE = Place(0, 0)
 
 
 def _check_name(_: object, __: object, name: str) -> None:
@@ -68,13 +71,23 @@ class PackedEntry:
     block_compressed_sizes: array[int] = attrs.field(repr=False)
 
 
+@attrs.define
+class _Listed:
+    """What the central directory says of an entry; its place is known once it has been laid."""
+
+    header: Header
+    sizes: Sizes = _NO_SIZES
+    place: Place = _NO_PLACE
+
+    def central_header(self) -> bytes:
+        return appnote.central_header(self.header, self.sizes, self.place)
+
+
 class _Packing:
     """The running sums of one entry while its blocks go by."""
 
-    def __init__(self, name: str, modified: datetime, digest: Digest) -> None:
-        self.name = name
-        self.header = Header(name.encode(), modified, streamed=True)
-        self.place = Place(0, 0)
+    def __init__(self, listed: _Listed, digest: Digest) -> None:
+        self.listed = listed
         self._crc = 0
         self._size = 0
         self._compressed = 0
@@ -95,31 +108,26 @@ class _Packing:
     def end(self) -> bytes:
         """Return the end of the deflate stream."""
         self._compressed += len(FINAL_BLOCK)
+        self.listed.sizes = Sizes(self._crc, self._compressed, self._size)
         return FINAL_BLOCK
 
-    @property
-    def sizes(self) -> Sizes:
-        return Sizes(self._crc, self._compressed, self._size)
-
     def local_header(self) -> Record:
-        data = appnote.local_header(self.header, self.sizes)
+        listed = self.listed
+        data = appnote.local_header(listed.header, listed.sizes)
 
         def render(place: Place) -> bytes:
-            self.place = place
+            listed.place = place
             return data
 
         return Record(len(data), render)
 
     def descriptor(self) -> Record:
-        data = appnote.data_descriptor(self.sizes)
+        data = appnote.data_descriptor(self.listed.sizes)
         return Record(len(data), lambda _: data)
-
-    def central_header(self) -> bytes:
-        return appnote.central_header(self.header, self.sizes, self.place)
 
     def packed(self) -> PackedEntry:
         return PackedEntry(
-            self.name,
+            self.listed.header.name.decode(),
             self._size,
             self._compressed,
             self._digest.hexdigest(),
@@ -162,7 +170,7 @@ class Packager:
                 before it has been packed and reported.
             on_packed: called with each entry that is in the archive, when its data have ended.
         """
-        directory: list[_Packing] = []
+        directory: list[_Listed] = []
         with Deflater(self.level, self.threads) as deflater:
             pieces = self._pieces(entries, deflater, directory, on_packed)
             yield from lay_out(pieces, partial(_tail, directory), self.split_size)
@@ -171,19 +179,22 @@ class Packager:
         self,
         entries: Iterable[Entry],
         deflater: Deflater,
-        directory: list[_Packing],
+        directory: list[_Listed],
         on_packed: Callable[[PackedEntry], object],
     ) -> Iterator[Piece]:
+        names: set[str] = set()
         for entry in entries:
             digest = Digest()
             steps = deflater.deflate(entry.blocks, digest)
             first = next(steps, None)
             if first is None:
                 continue
-            if any(packing.name == entry.name for packing in directory):
+            if entry.name in names:
                 raise ArchiveError(f"two entries are named {entry.name}")
-            packing = _Packing(entry.name, self.modified, digest)
-            directory.append(packing)
+            names.add(entry.name)
+            header = Header(entry.name.encode(), self.modified, streamed=True)
+            packing = _Packing(_Listed(header), digest)
+            directory.append(packing.listed)
             yield from _entry_pieces(packing, first, steps)
             on_packed(packing.packed())
 
@@ -195,7 +206,7 @@ def _entry_pieces(
     second = next(steps, None)
     if second is None:  # it is all there: plain sizes, which every reader understands
         data += packing.end()
-        packing.header = attrs.evolve(packing.header, streamed=False)
+        packing.listed.header = attrs.evolve(packing.listed.header, streamed=False)
         yield packing.local_header()
         yield data
         return
@@ -207,9 +218,9 @@ def _entry_pieces(
     yield packing.descriptor()
 
 
-def _tail(directory: list[_Packing]) -> list[Piece]:
+def _tail(directory: list[_Listed]) -> list[Piece]:
     """Return the central directory and the end records, which tell where it begins."""
-    headers = [packing.central_header() for packing in directory]
+    headers = [listed.central_header() for listed in directory]
     places: list[Place] = []
 
     def render(header: bytes, place: Place) -> bytes:
