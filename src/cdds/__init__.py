@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cdds._version import __version__
     from cdds.api import export
     from cdds.archive import Packager
-    from cdds.crypto import Envelope
+    from cdds.crypto import Envelope, Signer
     from cdds.errors import CddsError
     from cdds.exporter import Exporter
     from cdds.model import (
@@ -40,6 +40,7 @@ _HOMES = {
     "Progress": "model",
     "Reject": "reject",
     "Selection": "model",
+    "Signer": "crypto",
     "Timeframe": "model",
     "__version__": "_version",
     "export": "api",
@@ -59,6 +60,7 @@ __all__ = [
     "Progress",
     "Reject",
     "Selection",
+    "Signer",
     "Timeframe",
     "__version__",
     "datasets",

@@ -12,8 +12,12 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from cdds import datasets
-from cdds.crypto import Envelope
+from cdds.crypto import Envelope, Signer
 from cdds.crypto.certificates import CertificateSource
+from cdds.crypto.content import CipherName
+from cdds.crypto.envelope import Format
+from cdds.crypto.recipients import KeyTransport
+from cdds.crypto.signer import KeySource, SignerCertificate
 from cdds.exporter import Exporter
 from cdds.model import Dataset, ExportResult, Job, Level, OnInvalid, Timeframe
 from cdds.protocols import CancelToken, ProgressListener, Sink, Source
@@ -33,6 +37,10 @@ def export(
     max_rejects: int = 1000,
     validate: bool = True,
     level: Level = "fast",
+    format: Format = "smime",  # noqa: A002  # the word of the command line
+    cipher: CipherName = "aes-256-cbc",
+    key_transport: KeyTransport = "pkcs1v15",
+    signer: Signer | tuple[KeySource, SignerCertificate] | None = None,
     job_id: str | None = None,
     run_id: str | None = None,
     progress: bool | ProgressListener = False,
@@ -53,6 +61,12 @@ def export(
         max_rejects: how many records may be left out before the export fails.
         validate: False passes lines on unread, as far as the selection allows it.
         level: ``"fast"``, or ``"small"`` for smaller files at a fraction of the speed.
+        format: how messages are written: ``"smime"``, ``"der"`` or ``"pem"``.
+        cipher: what they are encrypted with: ``"aes-256-cbc"``, ``"aes-128-cbc"``, or
+            ``"aes-256-gcm"``, which also tells whether they were changed.
+        key_transport: ``"pkcs1v15"``, or ``"oaep"``, which old readers do not know.
+        signer: a private key and its certificate, as paths, PEM or DER bytes, or values; the file
+            of digests gets a signature beside it. `Signer.load` takes a password too.
         job_id: part of the data files' names; a new UUID when left out.
         run_id: a UUID, part of the artifacts' names; a new one when left out.
         progress: True for a bar, or a function that is called with `Progress` values.
@@ -73,9 +87,17 @@ def export(
         level=level,
         **identity,
     )
-    exporter = Exporter(sink=open_sink(to), envelope=Envelope(recipients))
+    envelope = Envelope(recipients, format=format, cipher=cipher, key_transport=key_transport)
+    exporter = Exporter(sink=open_sink(to), envelope=envelope, signer=_signer(signer))
     with _listener(progress) as listener:
         return exporter.run(job, source, run_id=run_id, progress=listener, cancel=cancel)
+
+
+def _signer(given: Signer | tuple[KeySource, SignerCertificate] | None) -> Signer | None:
+    if given is None or isinstance(given, Signer):
+        return given
+    key, certificate = given
+    return Signer.load(key, certificate)
 
 
 def _listener(

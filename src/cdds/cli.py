@@ -39,6 +39,7 @@ from cdds.errors import Cancelled, CddsError, JobError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cdds.crypto import Signer
     from cdds.model import Dataset, ExportResult
     from cdds.protocols import Source
 
@@ -83,7 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_selection(export.add_argument_group("which records"))
     _add_form(export.add_argument_group("how"))
     _add_output(export.add_argument_group("what is shown"))
-    export.set_defaults(run=_export)
+    _add_signer(export.add_argument_group("where it comes from"))
+    export.set_defaults(run=_export, usage_error=export.error)
     demo = commands.add_parser(
         "demo",
         help="make a sample, export it and open it",
@@ -160,8 +162,43 @@ def _add_form(group: argparse._ArgumentGroup) -> None:
         default="fail",
         help="what an invalid record does: fail the export (default), or be left out and listed",
     )
+    group.add_argument(
+        "--format",
+        choices=("smime", "der", "pem"),
+        default="smime",
+        help="how messages are written (default: smime)",
+    )
+    group.add_argument(
+        "--cipher",
+        choices=("aes-256-cbc", "aes-128-cbc", "aes-256-gcm"),
+        default="aes-256-cbc",
+        help="what they are encrypted with; gcm also tells whether they were changed",
+    )
+    group.add_argument(
+        "--key-transport",
+        choices=("pkcs1v15", "oaep"),
+        default="pkcs1v15",
+        help="what their keys are encrypted with; old readers do not know oaep",
+    )
     group.add_argument("--no-validate", action="store_true", help="pass records on unread")
     group.add_argument("--level", choices=("fast", "small"), default="fast")
+
+
+def _add_signer(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--signer-key",
+        metavar="KEY",
+        action=_Once,
+        help="sign the file of digests with this private key, in PEM or DER",
+    )
+    group.add_argument("--signer-cert", metavar="CERT", action=_Once, help="and its certificate")
+    group.add_argument(
+        "--signer-password-file",
+        metavar="FILE",
+        type=Path,
+        action=_Once,
+        help="its first line is the key's password",
+    )
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
@@ -226,6 +263,10 @@ def _export(options: argparse.Namespace) -> None:
             on_invalid=options.on_invalid,
             validate=not options.no_validate,
             level=options.level,
+            format=options.format,
+            cipher=options.cipher,
+            key_transport=options.key_transport,
+            signer=_signer(options),
             job_id=options.job_id,
             progress=not (options.quiet or options.no_progress) and sys.stderr.isatty(),
             cancel=stop,
@@ -274,6 +315,20 @@ def _is_array(location: str) -> bool:
         return opened.content.read(4096).lstrip().startswith(b"[")
 
 
+def _signer(options: argparse.Namespace) -> Signer | None:
+    key, certificate, password_file = (
+        options.signer_key,
+        options.signer_cert,
+        options.signer_password_file,
+    )
+    if key is None and certificate is None and password_file is None:
+        return None
+    if key is None or certificate is None:
+        options.usage_error("--signer-key and --signer-cert go together")
+    password = password_file.read_bytes().splitlines()[:1] if password_file else []
+    return cdds.Signer.load(key, certificate, *password)
+
+
 # --- the output -----------------------------------------------------------------------------------
 
 
@@ -289,6 +344,7 @@ def _as_json(result: ExportResult) -> str:
             "run_id": result.run_id,
             "artifacts": [asdict(artifact) for artifact in result.artifacts],
             "digests": result.digests,
+            **({"signature": result.signature} if result.signature else {}),
             "records": dict(result.records),
             "rejects": [asdict(reject) for reject in result.rejects],
             "warnings": list(result.warnings),

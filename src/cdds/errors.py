@@ -4,11 +4,12 @@ Place: at the ground; everything above may import it. It holds no logic.
 
     CddsError
     ├── JobError                 the request makes no sense: sizes, time frame, names, media types
-    ├── CertificateError         a recipient's certificate is unreadable or unsuitable
+    ├── CertificateError         a certificate or its key is unreadable or unsuitable
     ├── SourceError              a source cannot be opened or read
     │   └── RecordError          one record is malformed or breaks its schema
     │       └── TooManyRejects   more records were rejected than the job allows
     ├── ArchiveError             an archive would break a limit of the ZIP format
+    ├── EnvelopeError            a message would break a limit of its cipher
     ├── SinkError                the storage refused or failed
     │   └── ArtifactExists       the name is taken; nothing is ever overwritten
     ├── Cancelled                the caller asked the run to stop
@@ -67,6 +68,10 @@ class TooManyRejects(RecordError):
 
 class ArchiveError(CddsError):
     """The archive would break a limit of the ZIP format."""
+
+
+class EnvelopeError(CddsError):
+    """A message would break a limit of its cipher."""
 
 
 class SinkError(CddsError):

@@ -14,13 +14,14 @@ import logging
 import time
 import uuid
 from contextlib import closing
+from datetime import datetime
 
 import attrs
 
 from cdds.archive import Packager
 from cdds.clock import SystemClock
 from cdds.contents import Contents
-from cdds.crypto import Envelope
+from cdds.crypto import Envelope, Signer
 from cdds.errors import Cancelled, JobError
 from cdds.model import Artifact, ExportResult, Job, Progress
 from cdds.protocols import (
@@ -34,7 +35,7 @@ from cdds.protocols import (
     Source,
 )
 from cdds.records import Tally
-from cdds.staging import Staging
+from cdds.staging import SIGNATURE_SUFFIX, Staging
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Exporter:
     Attributes:
         sink: where the artifacts go.
         envelope: what seals them.
+        signer: what signs the file of their digests, if anything shall.
         clock: tells the time that artifacts bear and certificates are checked against.
         threads: how many threads deflate and validate; two to four by default.
 
@@ -59,6 +61,7 @@ class Exporter:
 
     sink: Sink
     envelope: Envelope
+    signer: Signer | None = None
     clock: Clock = attrs.field(factory=SystemClock)
     threads: int | None = None
 
@@ -87,7 +90,7 @@ class Exporter:
         started = self.clock.now()
         log = logging.LoggerAdapter(_log, {"run_id": run_id})
         log.info("run %s: export of %s begins", run_id, job.dataset.name)
-        warnings = self.envelope.check_validity(started)
+        warnings = self._check_validity(started)
         follower = _Follower(progress, cancel)
         try:
             with Staging(self.sink) as staging:
@@ -105,13 +108,20 @@ class Exporter:
                     follower.tally = contents.tally
                     artifacts = self._stage(job, run_id, contents, staging, follower)
                 follower.check()
-                staging.commit(f"export-{run_id}.sha256", artifacts)
+                sign = self.signer.sign if self.signer else None
+                staging.commit(f"export-{run_id}.sha256", artifacts, sign)
         except BaseException as error:
             log.info("run %s: failed with %s; nothing was left", run_id, type(error).__name__)
             raise
         log.info("run %s: finished with %d artifacts", run_id, len(artifacts))
         follower.finish()
-        return _result(run_id, artifacts, contents, [*warnings, *_warnings(job, contents)])
+        return self._result(run_id, artifacts, contents, [*warnings, *_warnings(job, contents)])
+
+    def _check_validity(self, now: datetime) -> list[str]:
+        warnings = list(self.envelope.check_validity(now))
+        if self.signer is not None and (warning := self.signer.check_validity(now)):
+            warnings.append(warning)
+        return warnings
 
     def _stage(
         self,
@@ -130,12 +140,29 @@ class Exporter:
         artifacts: list[Artifact] = []
         with closing(packager.pack(contents.entries(), on_packed=contents.packed)) as segments:
             for segment in segments:
-                name = f"export-{run_id}{segment.suffix}.smime"
+                name = f"export-{run_id}{segment.suffix}{self.envelope.suffix}"
                 sealed = self.envelope.encrypt(segment.chunks)
                 # Closed here, so that the source is let go before its snapshot ends.
                 with closing(segment.chunks), closing(sealed):
                     artifacts.append(staging.stage(name, sealed, follower.wrote))
         return artifacts
+
+    def _result(
+        self, run_id: str, artifacts: list[Artifact], contents: Contents, warnings: list[str]
+    ) -> ExportResult:
+        tally = contents.tally
+        digests = f"export-{run_id}.sha256"
+        return ExportResult(
+            run_id=run_id,
+            artifacts=tuple(artifacts),
+            digests=digests,
+            signature=digests + SIGNATURE_SUFFIX if self.signer else None,
+            records=tally.records,
+            rejects=tally.rejects,
+            undated=tally.undated,
+            unmatched=tally.unmatched,
+            warnings=tuple(warnings),
+        )
 
 
 class _Follower:
@@ -199,22 +226,6 @@ class _Follower:
                     done=done,
                 )
             )
-
-
-def _result(
-    run_id: str, artifacts: list[Artifact], contents: Contents, warnings: list[str]
-) -> ExportResult:
-    tally = contents.tally
-    return ExportResult(
-        run_id=run_id,
-        artifacts=tuple(artifacts),
-        digests=f"export-{run_id}.sha256",
-        records=tally.records,
-        rejects=tally.rejects,
-        undated=tally.undated,
-        unmatched=tally.unmatched,
-        warnings=tuple(warnings),
-    )
 
 
 def _run_id(given: str | None) -> str:

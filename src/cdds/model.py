@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -219,7 +219,10 @@ def _job_id(_: object, __: object, value: str) -> None:
         raise JobError("a job id is 1 to 64 of letters, digits, '.', '_' and '-'")
 
 
-def _one_of(*choices: str) -> Any:
+def one_of(literal: Any) -> Any:
+    """Return a validator of attrs that refuses what is not in a `Literal` with a JobError."""
+    choices = get_args(literal)
+
     def check(_: object, attribute: Any, value: object) -> None:
         if value not in choices:
             raise JobError(f"{attribute.name} must be one of {', '.join(choices)}")
@@ -257,10 +260,10 @@ class Job:
     media_types: frozenset[str] | None = attrs.field(default=None, converter=_media_types)
     timeframe: Timeframe | None = None
     split_size: int | None = attrs.field(default=None, converter=_split_size)
-    on_invalid: OnInvalid = attrs.field(default="fail", validator=_one_of("fail", "reject"))
+    on_invalid: OnInvalid = attrs.field(default="fail", validator=one_of(OnInvalid))
     max_rejects: int = attrs.field(default=1000, validator=_max_rejects)
     validate: bool = True
-    level: Level = attrs.field(default="fast", validator=_one_of("fast", "small"))
+    level: Level = attrs.field(default="fast", validator=one_of(Level))
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.dataset, Dataset):
@@ -314,6 +317,7 @@ class ExportResult:
         run_id: the run, a UUID; part of every artifact's name.
         artifacts: the sealed files in their order.
         digests: the name of the ``.sha256`` file, the commit mark of the set.
+        signature: the name of that file's detached signature; None without a signer.
         records: how many records each data file holds, by its name.
         rejects: the invalid records that were left out, by data file and position.
         undated: how many records a time frame left out because they have no timestamp.
@@ -325,6 +329,7 @@ class ExportResult:
     run_id: str
     artifacts: tuple[Artifact, ...]
     digests: str
+    signature: str | None = None
     records: Mapping[str, int]
     rejects: tuple[Reject, ...] = ()
     undated: int = 0

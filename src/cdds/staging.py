@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from cdds.model import Artifact
 from cdds.protocols import Buffer, DurableSink, Sink, Upload
 
+SIGNATURE_SUFFIX = ".p7s"
+
 _log = logging.getLogger(__name__)
 
 
@@ -52,14 +54,23 @@ class Staging:
         upload.stage()
         return Artifact(name, size, digest.hexdigest())
 
-    def commit(self, digests: str, artifacts: Iterable[Artifact]) -> None:
+    def commit(
+        self,
+        digests: str,
+        artifacts: Iterable[Artifact],
+        sign: Callable[[bytes], bytes] | None = None,
+    ) -> None:
         """Make all artifacts visible, and last the file called `digests`, which seals the set.
+
+        Where `sign` is given, the signature that it makes of that file stands beside it.
 
         Raises:
             SinkError: the sink refused one; then none is visible.
         """
-        lines = (f"{artifact.sha256}  {artifact.name}\n".encode() for artifact in artifacts)
-        self.stage(digests, lines, lambda _: None)
+        lines = "".join(f"{artifact.sha256}  {artifact.name}\n" for artifact in artifacts).encode()
+        if sign is not None:
+            self.stage(digests + SIGNATURE_SUFFIX, [sign(lines)], lambda _: None)
+        self.stage(digests, [lines], lambda _: None)
         for _, upload in self._staged[:-1]:
             upload.commit()
         self._sync()

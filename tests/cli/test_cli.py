@@ -21,7 +21,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 import cdds
 from cdds import cli, sample
@@ -701,3 +706,78 @@ def test_an_error_of_our_own_is_one_line_without_content(
     assert message.count("\n") == 1
     assert "ZeroDivisionError at test_cli.py:" in message
     assert "record holds" not in message
+
+
+# --- forms and origin -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("smime", "smime"), ("der", "p7m"), ("pem", "pem")])
+@pytest.mark.parametrize("cipher", ["aes-256-cbc", "aes-128-cbc", "aes-256-gcm"])
+@pytest.mark.parametrize("transport", ["pkcs1v15", "oaep"])
+def test_each_form_is_what_openssl_opens(
+    words: Words,
+    target: Path,
+    tmp_path: Path,
+    judge: Callable[[str], str],
+    rsa_key_and_certificate: tuple[Path, Path],
+    form: str,
+    suffix: str,
+    cipher: str,
+    transport: str,
+) -> None:
+    """The words of the command line reach the envelope."""
+    key, certificate = rsa_key_and_certificate
+    done = run(*words, "--format", form, "--cipher", cipher, "--key-transport", transport)
+    (name,) = done.stdout.splitlines()
+    assert name.endswith(f".zip.{suffix}")
+    opened = tmp_path / "opened.zip"
+    subprocess.run(
+        [judge("openssl"), "cms", "-decrypt", "-binary", "-inform", form.upper()]
+        + ["-in", str(target / name), "-inkey", str(key), "-recip", str(certificate)]
+        + ["-out", str(opened)],
+        check=True,
+        capture_output=True,
+    )
+    subprocess.run([judge("unzip"), "-tqq", str(opened)], check=True)
+
+
+@pytest.mark.parametrize("password", [None, "secret\n"])
+def test_a_signature_stands_beside_the_digests(
+    words: Words,
+    target: Path,
+    tmp_path: Path,
+    judge: Callable[[str], str],
+    rsa_key: Any,
+    issue: Callable[..., x509.Certificate],
+    password: str | None,
+) -> None:
+    """OpenSSL accepts it, for the key of the file with or without a password."""
+    certificate = issue("Signer")
+    (tmp_path / "signer.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    protection = BestAvailableEncryption(password.strip().encode()) if password else NoEncryption()
+    key = rsa_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
+    (tmp_path / "signer.key").write_bytes(key)
+    signing: Words = ["--signer-key", tmp_path / "signer.key"]
+    signing += ["--signer-cert", tmp_path / "signer.pem"]
+    if password:
+        (tmp_path / "password").write_text(password)
+        signing += ["--signer-password-file", tmp_path / "password"]
+    told = run_json(*words, *signing)
+    assert told["signature"] == told["digests"] + ".p7s"
+    assert len(list(target.iterdir())) == 3
+    subprocess.run(
+        [judge("openssl"), "cms", "-verify", "-binary", "-purpose", "any", "-inform", "DER"]
+        + ["-in", str(target / told["signature"]), "-content", str(target / told["digests"])]
+        + ["-CAfile", str(tmp_path / "signer.pem"), "-out", "/dev/null"],
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_half_a_signer_is_wrong_usage(words: Words, target: Path) -> None:
+    """A key without a certificate, a certificate without a key, a password for nothing."""
+    for half in ("--signer-key", "--signer-cert", "--signer-password-file"):
+        done = run(*words, half, "some-file")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "go together" in done.stderr
+        assert not target.exists()

@@ -324,7 +324,7 @@ def test_what_cannot_be_a_certificate_is_refused(source: Any) -> None:
 @pytest.mark.parametrize("source", [17, None, 1.5, object()])
 def test_what_cannot_be_a_certificate_is_refused_in_a_list(source: Any) -> None:
     """With the message of this library."""
-    assert "a recipient is" in refusal([source])
+    assert "a certificate is" in refusal([source])
 
 
 # Time

@@ -12,7 +12,8 @@ OBJECT_IDENTIFIER = 0x06
 SEQUENCE = 0x30
 SET = 0x31
 CONTEXT_0 = 0xA0
-"""Constructed, context-specific, number 0."""
+CONTEXT_1 = 0xA1
+"""Constructed, context-specific, numbers 0 and 1."""
 
 INDEFINITE = b"\x80"
 """A length that is not told: contents follow up to `END_OF_CONTENTS` (X.690, 8.1.3.6)."""

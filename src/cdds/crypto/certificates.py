@@ -81,23 +81,29 @@ class Recipient:
         Raises:
             CertificateError: it is not yet, or no longer, valid.
         """
-        certificate = self.certificate
-        if now < certificate.not_valid_before_utc:
-            raise CertificateError(
-                f"{self.origin} is not valid before {certificate.not_valid_before_utc}; "
-                "use one that is valid now"
-            )
-        if now > certificate.not_valid_after_utc:
-            raise CertificateError(
-                f"{self.origin} expired at {certificate.not_valid_after_utc}; "
-                "ask the recipient for a new one"
-            )
-        if certificate.not_valid_after_utc - now > EXPIRY_NOTICE:
-            return None
-        return (
-            f"{self.origin} expires at {certificate.not_valid_after_utc}; "
-            "later exports will need a new one"
+        return check_validity(self.certificate, self.origin, now)
+
+
+def check_validity(certificate: x509.Certificate, origin: str, now: datetime) -> str | None:
+    """Refuse a certificate that is not valid at `now`; return a warning if it expires soon.
+
+    Raises:
+        CertificateError: it is not yet, or no longer, valid.
+    """
+    if now < certificate.not_valid_before_utc:
+        raise CertificateError(
+            f"{origin} is not valid before {certificate.not_valid_before_utc}; "
+            "use one that is valid now"
         )
+    if now > certificate.not_valid_after_utc:
+        raise CertificateError(
+            f"{origin} expired at {certificate.not_valid_after_utc}; ask its owner for a new one"
+        )
+    if certificate.not_valid_after_utc - now > EXPIRY_NOTICE:
+        return None
+    return (
+        f"{origin} expires at {certificate.not_valid_after_utc}; later exports will need a new one"
+    )
 
 
 def _of_bytes(der: bytes, origin: str) -> Recipient:
@@ -159,26 +165,46 @@ def load_recipients(
 def _load(source: CertificateSource) -> Recipient:
     if isinstance(source, Recipient):
         return source
+    certificates, origin = load_chain(source)
+    return Recipient(certificates[0], origin)
+
+
+def load_chain(
+    source: str | os.PathLike[str] | bytes | x509.Certificate,
+) -> tuple[list[x509.Certificate], str]:
+    """Return the certificates that a source holds, the end entity's first, and what to call it.
+
+    Raises:
+        CertificateError: there is none that can be read, or they are not one chain.
+    """
+    origin = "the certificate"
     if isinstance(source, x509.Certificate):
-        return Recipient(source)
-    if isinstance(source, bytes):
-        return Recipient(_end_entity(_parse(source, "the certificate"), "the certificate"))
-    if not isinstance(source, (str, os.PathLike)):
-        raise CertificateError("a recipient is a path, PEM or DER bytes, or an x509.Certificate")
-    origin = os.fspath(source)
-    return Recipient(_end_entity(_parse(_read(origin), origin), origin), origin)
+        return [source], origin
+    if isinstance(source, (str, os.PathLike)):
+        origin = os.fspath(source)
+        source = read_file(origin, "certificate")
+    if not isinstance(source, bytes):
+        raise CertificateError("a certificate is a path, PEM or DER bytes, or an x509.Certificate")
+    certificates = _parse(source, origin)
+    end = _end_entity(certificates, origin)
+    return [end, *(other for other in certificates if other != end)], origin
 
 
-def _read(origin: str) -> bytes:
+def read_file(origin: str, kind: str) -> bytes:
+    """Return what a small file holds.
+
+    Raises:
+        CertificateError: it cannot be read, or is far too large for a certificate or a key.
+    """
     path = local_path(origin) or Path(origin)
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_SIZE + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
-        raise CertificateError(f"cannot read the certificate {path}: {reason}") from error
+        raise CertificateError(f"cannot read the {kind} {path}: {reason}") from error
     if len(data) > _MAX_FILE_SIZE:
-        raise CertificateError(f"{path} is too large to be a certificate")
+        raise CertificateError(f"{path} is too large to be a {kind}")
     return data
 
 

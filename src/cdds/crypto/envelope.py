@@ -1,4 +1,4 @@
-"""Seals a stream of bytes as CMS EnvelopedData (RFC 5652, section 6) in S/MIME form.
+"""Seals a stream of bytes as CMS EnvelopedData or AuthEnvelopedData (RFC 5652, RFC 5083).
 
 Place: after the archive, before the sink: `Iterable[bytes]` in, `Iterator[bytes]` out. Only
 public keys are needed. Nothing is known of the content's size when the message begins, so the
@@ -15,35 +15,48 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 import attrs
 
-from cdds.crypto import ber
+from cdds.crypto import ber, framing
 from cdds.crypto.certificates import Recipient, load_recipients
-from cdds.crypto.content import Aes256Cbc, padding
-from cdds.crypto.recipients import recipient_infos
-from cdds.crypto.smime import smime
+from cdds.crypto.content import BLOCK, CipherName, ContentCipher, Encryption, new_cipher
+from cdds.crypto.recipients import KeyTransport, recipient_infos
+from cdds.errors import EnvelopeError
+from cdds.model import one_of
+
+Format: TypeAlias = Literal["smime", "der", "pem"]
+"""How a message is written down."""
 
 PIECE_SIZE = 256 * 1024
 """The bytes of ciphertext in one octet string."""
 
 _DATA = "1.2.840.113549.1.7.1"
 _ENVELOPED_DATA = "1.2.840.113549.1.7.3"
+_AUTH_ENVELOPED_DATA = "1.2.840.113549.1.9.16.1.23"
 _PIECE_HEADER = bytes([ber.OCTET_STRING]) + ber.length(PIECE_SIZE)
-_OPEN = 5
-"""How many indefinite lengths are open while the content flows."""
+_SUFFIXES: dict[Format, str] = {"smime": ".smime", "der": ".p7m", "pem": ".pem"}
 
 
 @attrs.frozen
 class Envelope:
     """Seals for one or several recipients, each of whom can open with the own private key.
 
+    The defaults are what every reader opens. ``docs/reference/forms.md`` shows which reader opens
+    which of the other forms.
+
     Attributes:
         recipients: paths, PEM or DER bytes, `x509.Certificate` values; one or several.
+        format: ``"smime"``; ``"der"`` for the bytes as they are, a quarter smaller; ``"pem"``.
+        cipher: ``"aes-256-cbc"``, ``"aes-128-cbc"``, or ``"aes-256-gcm"``, which also tells
+            whether the content was changed, and takes at most 64 GiB.
+        key_transport: ``"pkcs1v15"``, or ``"oaep"`` with SHA-256.
         random: returns that many random bytes.
 
     Raises:
         CertificateError: a certificate is unreadable or unsuitable.
+        JobError: a form is unknown.
 
     >>> envelope = Envelope(["recipient.pem"])
     >>> with open("message.smime", "wb") as file:
@@ -51,7 +64,15 @@ class Envelope:
     """
 
     recipients: tuple[Recipient, ...] = attrs.field(converter=load_recipients)
+    format: Format = attrs.field(default="smime", validator=one_of(Format))
+    cipher: CipherName = attrs.field(default="aes-256-cbc", validator=one_of(CipherName))
+    key_transport: KeyTransport = attrs.field(default="pkcs1v15", validator=one_of(KeyTransport))
     random: Callable[[int], bytes] = attrs.field(default=os.urandom, repr=False)
+
+    @property
+    def suffix(self) -> str:
+        """How the name of a file with such a message ends: ``.smime``, ``.p7m`` or ``.pem``."""
+        return _SUFFIXES[self.format]
 
     def check_validity(self, now: datetime) -> tuple[str, ...]:
         """Refuse certificates that are not valid at `now`; return warnings for those that expire.
@@ -62,52 +83,86 @@ class Envelope:
         warnings = (recipient.check_validity(now) for recipient in self.recipients)
         return tuple(filter(None, warnings))
 
-    def encrypt(self, content: Iterable[bytes | memoryview]) -> Generator[bytes]:
-        """Yield one S/MIME message that holds the content; each call uses a new key."""
-        cipher = Aes256Cbc(self.random(Aes256Cbc.KEY_SIZE), self.random(Aes256Cbc.IV_SIZE))
-        return smime(self._enveloped_data(cipher, content))
+    def encrypt(
+        self, content: Iterable[bytes | memoryview], *, size: int | None = None
+    ) -> Generator[bytes]:
+        """Yield one message that holds the content; each call uses a new key.
 
-    def _enveloped_data(
-        self, cipher: Aes256Cbc, content: Iterable[bytes | memoryview]
+        Args:
+            content: what to seal.
+            size: the bytes of it, where they are known: what is too large for the cipher is then
+                refused at once, otherwise when it gets there.
+
+        Raises:
+            EnvelopeError: the content is larger than one message may be.
+        """
+        cipher = new_cipher(self.cipher, self.random)
+        _check_size(cipher, size or 0)
+        message = self._message(cipher, content)
+        match self.format:
+            case "smime":
+                kind = "authEnveloped-data" if cipher.authenticates else "enveloped-data"
+                return framing.smime(message, kind)
+            case "pem":
+                # What old readers know is called PKCS7; the rest is not for them.
+                is_old = not cipher.authenticates and self.key_transport == "pkcs1v15"
+                return framing.pem(message, "PKCS7" if is_old else "CMS")
+            case "der":
+                return framing.der(message)
+
+    def _message(
+        self, cipher: ContentCipher, content: Iterable[bytes | memoryview]
     ) -> Iterator[bytes | memoryview]:
+        encryption = cipher.encryption()
+        kind = _AUTH_ENVELOPED_DATA if cipher.authenticates else _ENVELOPED_DATA
         yield b"".join(
             [
                 ber.open_indefinite(ber.SEQUENCE),  # ContentInfo
-                ber.object_identifier(_ENVELOPED_DATA),
+                ber.object_identifier(kind),
                 ber.open_indefinite(ber.CONTEXT_0),
-                ber.open_indefinite(ber.SEQUENCE),  # EnvelopedData
+                ber.open_indefinite(ber.SEQUENCE),  # EnvelopedData or AuthEnvelopedData
                 ber.integer(0),
-                recipient_infos(self.recipients, cipher.key),
+                recipient_infos(self.recipients, cipher.key, self.key_transport),
                 ber.open_indefinite(ber.SEQUENCE),  # EncryptedContentInfo
                 ber.object_identifier(_DATA),
                 cipher.algorithm_identifier(),
                 ber.open_indefinite(ber.CONTEXT_0),  # encryptedContent
             ]
         )
-        yield from _octet_strings(cipher, content)
-        yield ber.END_OF_CONTENTS * _OPEN
+        yield from _octet_strings(cipher, encryption, content)
+        yield ber.END_OF_CONTENTS * 2
+        if cipher.authenticates:
+            yield ber.tlv(ber.OCTET_STRING, encryption.mac)
+        yield ber.END_OF_CONTENTS * 3
 
 
 def _octet_strings(
-    cipher: Aes256Cbc, content: Iterable[bytes | memoryview]
+    cipher: ContentCipher, encryption: Encryption, content: Iterable[bytes | memoryview]
 ) -> Iterator[bytes | memoryview]:
     """Yield the ciphertext as octet strings, each in the same buffer as the one before."""
-    encryptor = cipher.encryptor()
     size = 0
-    buffer = bytearray(len(_PIECE_HEADER) + PIECE_SIZE + Aes256Cbc.IV_SIZE)
+    buffer = bytearray(len(_PIECE_HEADER) + PIECE_SIZE + BLOCK)
     buffer[: len(_PIECE_HEADER)] = _PIECE_HEADER
     room = memoryview(buffer)[len(_PIECE_HEADER) :]
     whole = memoryview(buffer)[: len(_PIECE_HEADER) + PIECE_SIZE]
     rest: bytes | memoryview = b""
     for piece, last in _pieces(content):
         size += len(piece)
+        _check_size(cipher, size)
         if not last:
-            encryptor.update_into(piece, room)
+            encryption.update_into(piece, room)
             yield whole
         else:
             rest = piece
-    end = encryptor.update(bytes(rest) + padding(size)) + encryptor.finalize()
-    yield ber.tlv(ber.OCTET_STRING, end)
+    yield ber.tlv(ber.OCTET_STRING, encryption.end(bytes(rest), size))
+
+
+def _check_size(cipher: ContentCipher, size: int) -> None:
+    if cipher.max_size is not None and size > cipher.max_size:
+        raise EnvelopeError(
+            f"AES-GCM seals at most {cipher.max_size} bytes in one message; "
+            "set a split size, or use AES-CBC"
+        )
 
 
 def _pieces(content: Iterable[bytes | memoryview]) -> Iterator[tuple[bytes | memoryview, bool]]:

@@ -7,13 +7,25 @@ knows nothing of what it stores.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
 
 from cdds.errors import SinkError
 from cdds.location import local_path
 from cdds.protocols import Sink
 from cdds.sinks.local import LocalSink
 
-__all__ = ["LocalSink", "open_sink"]
+if TYPE_CHECKING:
+    from cdds.sinks.filesystem import FileSystemSink
+
+__all__ = ["FileSystemSink", "LocalSink", "open_sink"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "FileSystemSink":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from cdds.sinks.filesystem import FileSystemSink  # loads fsspec, not needed for local folders
+
+    return FileSystemSink
 
 
 def open_sink(target: str | os.PathLike[str] | Sink) -> Sink:
@@ -30,6 +42,6 @@ def open_sink(target: str | os.PathLike[str] | Sink) -> Sink:
     path = local_path(location)
     if path is not None:
         return LocalSink(path)
-    from cdds.sinks.filesystem import FileSystemSink  # loads fsspec, not needed for local folders
+    from cdds.sinks.filesystem import FileSystemSink  # as above
 
     return FileSystemSink(location)

@@ -8,16 +8,21 @@ written.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile
 
-from cdds.errors import ArtifactExists, CddsError, MissingDependency, SinkError
-from cdds.protocols import Buffer
+from cdds.errors import MissingDependency, SinkError
+from cdds.model import parse_size
+from cdds.protocols import Buffer, Upload
+from cdds.sinks.reporting import exists, reporting
+from cdds.sinks.s3 import S3Upload
+
+DEFAULT_BLOCK_SIZE = 8 * 1024 * 1024
+_S3 = ("s3://", "s3a://")
 
 
 class FileSystemSink:
@@ -25,16 +30,25 @@ class FileSystemSink:
 
     Args:
         url: such as ``memory://exports`` or ``s3://bucket/prefix``.
+        block_size: how much of an artifact is held in memory before it is sent, in bytes or as
+            ``"8 MiB"``; for S3 at least 5 MiB, and an artifact is at most 10,000 times as large.
         options: passed to the file system, such as credentials.
 
     Raises:
+        JobError: the block size is none.
         SinkError: the URL's file system is unknown.
         MissingDependency: the package for it is not installed.
     """
 
-    def __init__(self, url: str, **options: Any) -> None:
+    def __init__(
+        self, url: str, *, block_size: str | int = DEFAULT_BLOCK_SIZE, **options: Any
+    ) -> None:
         if "::" in url:
             raise SinkError("a chained URL publishes before it is told to; use a plain target")
+        self._block_size = parse_size(block_size)
+        self._is_s3 = url.startswith(_S3)
+        if self._is_s3:  # some stores that speak its protocol want parts of one size
+            options = {"fixed_upload_size": True} | options
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
@@ -46,35 +60,38 @@ class FileSystemSink:
     def __repr__(self) -> str:
         return f"FileSystemSink({self._root!r})"
 
-    def create(self, name: str) -> FileSystemUpload:
+    def create(self, name: str) -> Upload:
         """Begin an artifact of that name.
 
         Raises:
             ArtifactExists: the name is taken.
             SinkError: the file system cannot be written, or cannot hold a commit back.
         """
-        return FileSystemUpload(self._fs, f"{self._root}/{name}")
+        path = f"{self._root}/{name}"
+        if self._is_s3:
+            return S3Upload(self._fs, path, self._block_size)
+        return FileSystemUpload(self._fs, path, self._block_size)
 
 
 class FileSystemUpload:
     """One artifact being written to an fsspec file system."""
 
-    def __init__(self, fs: Any, path: str) -> None:
+    def __init__(self, fs: Any, path: str, block_size: int) -> None:
         self._path = path
         self._fs = fs
         self._committed = self._gone = False
-        with _reporting(path):
+        with reporting(path):
             self._refuse_existing()
-            self._file = _open_deferred(fs, path)
+            self._file = _open_deferred(fs, path, block_size)
 
     def write(self, data: Buffer) -> None:
         """Append bytes."""
-        with _reporting(self._path):
+        with reporting(self._path):
             self._file.write(data)
 
     def stage(self) -> None:
         """Send what is still buffered, without making it visible."""
-        with _reporting(self._path):
+        with reporting(self._path):
             self._file.close()
 
     def commit(self) -> None:
@@ -83,14 +100,14 @@ class FileSystemUpload:
         Raises:
             ArtifactExists: the name has been taken meanwhile.
         """
-        with _reporting(self._path):
+        with reporting(self._path):
             self._refuse_existing()
             self._file.commit()
         self._committed = True
 
     def abort(self) -> None:
         """Drop what was written, or remove what was committed."""
-        with _reporting(self._path):
+        with reporting(self._path):
             if self._committed:
                 self._fs.rm_file(self._path)
             elif not self._gone:
@@ -100,7 +117,7 @@ class FileSystemUpload:
     def _refuse_existing(self) -> None:
         self._fs.invalidate_cache()  # another process may have taken the name
         if self._fs.exists(self._path):
-            raise ArtifactExists(f"{self._path} exists already; nothing is overwritten")
+            raise exists(self._path)
 
 
 class _MemoryFile(io.BytesIO):
@@ -124,11 +141,11 @@ class _MemoryFile(io.BytesIO):
         self._data = b""
 
 
-def _open_deferred(fs: Any, path: str) -> Any:
+def _open_deferred(fs: Any, path: str, block_size: int) -> Any:
     """Open a file that waits for its commit, or refuse the file system."""
     if isinstance(fs, MemoryFileSystem):
         return _MemoryFile(fs, path)
-    file = fs.open(path, "wb", autocommit=False)
+    file = fs.open(path, "wb", block_size=block_size, autocommit=False)
     if _defers(file):
         return file
     for take_back in (file.close, lambda: fs.rm_file(path)):  # the name was free: it is ours
@@ -144,13 +161,3 @@ def _defers(file: Any) -> bool:
     """
     commit = getattr(type(file), "commit", None)
     return commit is not None and commit is not AbstractBufferedFile.commit
-
-
-@contextmanager
-def _reporting(where: str) -> Iterator[None]:
-    try:
-        yield
-    except CddsError:
-        raise
-    except Exception as error:  # file systems raise errors of their own libraries
-        raise SinkError(f"cannot write to {where}: {error}") from error

@@ -10,12 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from cdds.errors import ArtifactExists, SinkError
+from cdds.errors import SinkError
 from cdds.protocols import Buffer
+from cdds.sinks.reporting import exists, reporting
 
 STAGED_PREFIX = ".cdds-staged-"
 """How the names of staged files begin; what a crash leaves behind can be told by it."""
@@ -42,7 +42,7 @@ class LocalSink:
             ArtifactExists: the name is taken.
             SinkError: the folder cannot be made or written.
         """
-        with _reporting(self._folder):
+        with reporting(self._folder):
             made = _make_folder(self._folder)
             try:
                 return LocalUpload(self._folder, name, made)
@@ -52,7 +52,7 @@ class LocalSink:
 
     def sync(self) -> None:
         """Force the folder's entries to the disk."""
-        with _reporting(self._folder):
+        with reporting(self._folder):
             _sync_folder(self._folder)
 
 
@@ -66,7 +66,7 @@ class LocalUpload:
         self._committed = False
         self._final = str(folder / name)
         if os.path.lexists(self._final):
-            raise _exists(self._final)
+            raise exists(self._final)
         self._staged = str(folder / f"{STAGED_PREFIX}{secrets.token_hex(8)}")
         self._unsynced = 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -76,7 +76,7 @@ class LocalUpload:
         """Append bytes to the staged file."""
         if self._fd is None:
             raise SinkError(f"{self._final} is staged already; nothing can be added to it")
-        with _reporting(self._final):
+        with reporting(self._final):
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
@@ -88,7 +88,7 @@ class LocalUpload:
     def stage(self) -> None:
         """Force the staged file to the disk and close it."""
         if self._fd is not None:
-            with _reporting(self._final):
+            with reporting(self._final):
                 os.fsync(self._fd)
                 self._close()
 
@@ -98,11 +98,11 @@ class LocalUpload:
         Raises:
             ArtifactExists: the name has been taken meanwhile.
         """
-        with _reporting(self._final):
+        with reporting(self._final):
             try:
                 os.link(self._staged, self._final)
             except FileExistsError:
-                raise _exists(self._final) from None
+                raise exists(self._final) from None
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
@@ -116,7 +116,7 @@ class LocalUpload:
         try:
             reserved = os.open(self._final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            raise _exists(self._final) from None
+            raise exists(self._final) from None
         self._committed = True
         os.close(reserved)
         Path(self._staged).replace(self._final)
@@ -125,7 +125,7 @@ class LocalUpload:
         """Remove the file, whether staged or committed, and the folders made for it."""
         with suppress(OSError):
             self._close()
-        with _reporting(self._final):
+        with reporting(self._final):
             if self._committed or self._was_linked():
                 Path(self._final).unlink(missing_ok=True)
             Path(self._staged).unlink(missing_ok=True)
@@ -176,16 +176,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _exists(path: str) -> ArtifactExists:
-    return ArtifactExists(f"{path} exists already; nothing is overwritten")
-
-
-@contextmanager
-def _reporting(where: str | Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SinkError(f"cannot write to {where}: {reason}") from error
