@@ -8,7 +8,8 @@ Its names, output and exit codes are a contract:
     stdout   the artifacts' names, one a line, or one JSON object; nothing else
     stderr   warnings, the progress bar and errors, each error in one line
     0        done, also when nothing was selected
-    1        the work was refused or failed, and nothing is left of it
+    1        the work was refused or failed, and nothing is left of it; only where standard output
+             cannot be written the export is there all the same, as the message says
     2        wrong usage: an unknown or missing option, or a value that cannot be read as its kind
     130      stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP), and nothing is left of it
 
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -30,7 +32,7 @@ import traceback
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, time
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import cdds  # its names are loaded when they are used
 from cdds._version import __version__
@@ -56,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         options = _parser().parse_args(argv)
-        options.run(options)
+        with _telling_warnings():
+            options.run(options)
     except KeyboardInterrupt as stop:
         _tell("cdds: stopped")
         return stop.args[0] if stop.args else 128 + signal.SIGINT
@@ -268,13 +271,19 @@ def _export(options: argparse.Namespace) -> None:
             key_transport=options.key_transport,
             signer=_signer(options),
             job_id=options.job_id,
-            progress=not (options.quiet or options.no_progress) and sys.stderr.isatty(),
+            progress=not (options.quiet or options.no_progress) and _is_terminal(sys.stderr),
             cancel=stop,
         )
     if not options.quiet:
         for warning in result.warnings:
             _tell(f"cdds: warning: {warning}")
-    _say(_as_json(result) if options.json else _names(result))
+    try:
+        _say(_as_json(result) if options.json else _names(result))
+    except OSError as error:
+        raise CddsError(
+            f"the export is complete, see {result.digests}, but standard output cannot be "
+            f"written: {error.strerror}"
+        ) from error
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -294,7 +303,7 @@ def _source(dataset: Dataset, records: str, attachments: str | None) -> Source:
         for file, location in zip(dataset.files, locations, strict=True)
         if location is not None
     }
-    kinds = {_is_array(location) for location in inputs.values()}
+    kinds = {_is_array(location) for location in inputs.values()} - {None}
     if len(kinds) > 1:
         raise JobError(
             "--records and --attachments must be of one kind: both JSON Lines, or both JSON arrays"
@@ -303,8 +312,11 @@ def _source(dataset: Dataset, records: str, attachments: str | None) -> Source:
     return kind(**inputs)
 
 
-def _is_array(location: str) -> bool:
-    """Tell whether a ``.json`` file, compressed or not, holds an array: some hold lines."""
+def _is_array(location: str) -> bool | None:
+    """Tell whether a ``.json`` file, compressed or not, holds an array: some hold lines.
+
+    An empty one may be either.
+    """
     from cdds.sources.files import InputFile
 
     # Looking into a pipe would take away what is read.
@@ -312,7 +324,8 @@ def _is_array(location: str) -> bool:
     if ".json" not in PurePath(location).suffixes[-2:] or file.is_pipe:
         return False
     with file.open() as opened:
-        return opened.content.read(4096).lstrip().startswith(b"[")
+        start = opened.content.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return start.startswith(b"[") if start else None
 
 
 def _signer(options: argparse.Namespace) -> Signer | None:
@@ -352,6 +365,11 @@ def _as_json(result: ExportResult) -> str:
     )
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether somebody watches; a stream that was closed before the start is None."""
+    return stream is not None and stream.isatty()
+
+
 def _say(text: str) -> None:
     """Print to standard output; who stops reading early has seen enough."""
     try:
@@ -360,13 +378,14 @@ def _say(text: str) -> None:
         # Python would try once more at its end, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
-            raise OSError(error.errno, error.strerror, "standard output") from error
+            raise
 
 
 def _tell(text: str) -> None:
     """Print a message to standard error, where there may be nobody any more."""
-    with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
 
 
 def _in_words(error: Exception) -> str:
@@ -381,6 +400,23 @@ def _in_words(error: Exception) -> str:
             where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
             text = f"cdds has met an error of its own ({where}); please report it"
     return " ".join(text.split())
+
+
+class _Teller(logging.Handler):
+    """Tells what the library logs as a warning, such as a file that it could not remove."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _tell(f"cdds: warning: {' '.join(record.getMessage().split())}")
+
+
+@contextmanager
+def _telling_warnings() -> Iterator[None]:
+    log, teller = logging.getLogger("cdds"), _Teller(logging.WARNING)
+    log.addHandler(teller)
+    try:
+        yield
+    finally:
+        log.removeHandler(teller)
 
 
 # --- stopping -------------------------------------------------------------------------------------

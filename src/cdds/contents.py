@@ -139,4 +139,8 @@ class Contents:
 
 
 def _schema(file: DataFile) -> bytes:
-    return json.dumps(dict(file.schema), indent=2, ensure_ascii=False).encode() + b"\n"
+    text = json.dumps(file.schema, indent=2, ensure_ascii=False) + "\n"
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which only an escape can say
+        return json.dumps(file.schema, indent=2).encode() + b"\n"

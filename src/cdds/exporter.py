@@ -22,7 +22,7 @@ from cdds.archive import Packager
 from cdds.clock import SystemClock
 from cdds.contents import Contents
 from cdds.crypto import Envelope, Signer
-from cdds.errors import Cancelled, JobError
+from cdds.errors import Cancelled, JobError, SourceError
 from cdds.model import Artifact, ExportResult, Job, Progress
 from cdds.protocols import (
     CancelToken,
@@ -92,6 +92,7 @@ class Exporter:
         log.info("run %s: export of %s begins", run_id, job.dataset.name)
         warnings = self._check_validity(started)
         follower = _Follower(progress, cancel)
+        artifacts: list[Artifact] | None = None
         try:
             with Staging(self.sink) as staging:
                 with source.snapshot(job.dataset, job.selection) as snapshot:
@@ -107,6 +108,7 @@ class Exporter:
                     )
                     follower.tally = contents.tally
                     artifacts = self._stage(job, run_id, contents, staging, follower)
+                artifacts = _not_hidden(artifacts)
                 follower.check()
                 sign = self.signer.sign if self.signer else None
                 staging.commit(f"export-{run_id}.sha256", artifacts, sign)
@@ -226,6 +228,13 @@ class _Follower:
                     done=done,
                 )
             )
+
+
+def _not_hidden(artifacts: list[Artifact] | None) -> list[Artifact]:
+    """Refuse to go on when leaving a host's snapshot has swallowed the error of an export."""
+    if artifacts is None:
+        raise SourceError("the source's snapshot hid an error, so nothing is exported")
+    return artifacts
 
 
 def _run_id(given: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Tells local paths from URLs, the same for sources, sinks and certificates.
+"""Tells local paths from URLs and what of them may be shown, the same for all rooms.
 
 Place: at the ground. It looks at the text alone and opens nothing.
 """
@@ -6,9 +6,12 @@ Place: at the ground. It looks at the text alone and opens nothing.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 _LOCAL_SCHEMES = frozenset({"file", "local"})
+_USER = re.compile(r"(\w://)[^/\s]*@")
+_QUERY = re.compile(r"(\w://[^\s?]*)\?\S*")
 
 
 def local_path(location: str) -> Path | None:
@@ -27,3 +30,17 @@ def local_path(location: str) -> Path | None:
         return None
     # Path.expanduser raises for the home of somebody who does not exist.
     return Path(os.path.expanduser(location))  # noqa: PTH111
+
+
+def shown(text: str) -> str:
+    """Return a location, or a message that holds some, as it may be shown to anybody.
+
+    What may be secret in a URL is left out: what stands before the host, and the query. What
+    cannot be printed is escaped.
+
+    >>> shown("https://user:password@host/path?token=secret")
+    'https://host/path'
+    """
+    text = _QUERY.sub(r"\1", _USER.sub(r"\1", text))
+    text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -6,6 +6,7 @@ which checks it again. This module opens nothing, asks no clock and knows no for
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -137,6 +138,17 @@ def _strings(value: str | Iterable[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
+def _schema(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema as JSON has it, for it will stand in archives."""
+    if not isinstance(value, Mapping):
+        raise JobError("a data file's schema must be a mapping")
+    try:
+        schema: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise JobError(f"a data file's schema holds what JSON does not have: {error}") from None
+    return schema
+
+
 @attrs.frozen(kw_only=True)
 class DataFile:
     """One data file of a dataset: the records of one kind, one a line.
@@ -156,7 +168,7 @@ class DataFile:
 
     name: str
     label: str
-    schema: Mapping[str, Any] = attrs.field(repr=False)
+    schema: Mapping[str, Any] = attrs.field(repr=False, converter=_schema)
     key: str | None = None
     timestamps: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     media_type: str | None = None
@@ -167,8 +179,6 @@ class DataFile:
         for part in (self.name, self.label):
             if not _JOB_ID.fullmatch(part):
                 raise JobError(f"{part!r} cannot stand in a file name: use letters, digits, . _ -")
-        if not isinstance(self.schema, Mapping):
-            raise JobError(f"data file {self.name!r}: its schema must be a mapping")
         if (self.parent is None) != (self.parent_key is None):
             raise JobError(f"data file {self.name!r}: parent and parent_key go together")
 

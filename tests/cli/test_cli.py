@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 import cdds
 from cdds import cli, sample
+from cdds.__main__ import run as run_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,7 +171,8 @@ def test_a_full_standard_output_is_told_in_one_line(words: Words) -> None:
             [*CDDS, *map(str, words)], stdout=full, stderr=subprocess.PIPE, check=False
         )
     assert done.returncode == 1
-    assert done.stderr == b"cdds: error: standard output: No space left on device\n"
+    assert done.stderr.startswith(b"cdds: error: the export is complete, see export-")
+    assert done.stderr.endswith(b"standard output cannot be written: No space left on device\n")
 
 
 # --- standard error -------------------------------------------------------------------------------
@@ -781,3 +783,45 @@ def test_half_a_signer_is_wrong_usage(words: Words, target: Path) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         assert "go together" in done.stderr
         assert not target.exists()
+
+
+# --- odd surroundings -----------------------------------------------------------------------------
+
+
+def test_standard_error_may_be_closed(words: Words, target: Path) -> None:
+    """As some who start processes do: the export goes through, and nothing else is printed."""
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *CDDS, *map(str, words)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    (name,) = done.stdout.splitlines()
+    assert (target / name).exists()
+
+
+def test_a_file_name_may_be_no_text(words: Words, tmp_path: Path) -> None:
+    """It is named as far as it can be, also in the manifest."""
+    path = os.fsencode(tmp_path) + b"/\xff\x1b.jsonl"
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(b'{"IXNID":1}\n{"IXNID":"2"}\n')
+    told = run_json(*replaced(words, "--records", os.fsdecode(path)), "--on-invalid", "reject")
+    assert told["rejects"][0]["origin"].endswith(r"\xff\x1b.jsonl")
+
+
+def test_an_interruption_outside_of_any_command_ends_with_130(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While the library is loaded, or while it tells that it was stopped."""
+
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert run_words() == 130
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

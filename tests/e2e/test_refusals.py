@@ -223,3 +223,29 @@ def test_a_log_line_bears_the_run_and_nothing_of_the_records(
     assert caplog.records
     assert all(getattr(record, "run_id", None) == result.run_id for record in caplog.records)
     assert SECRET not in caplog.text + json.dumps(result.records)
+
+
+class Hiding:
+    """A host's source whose snapshot swallows the errors of an export."""
+
+    def snapshot(self, *_: object) -> Hiding:
+        return self
+
+    def __enter__(self) -> Hiding:
+        return self
+
+    def __exit__(self, *_: object) -> bool:
+        return True
+
+    def records(self, _: str) -> Iterator[dict[str, Any]]:
+        yield {"IXNID": "1"}
+        raise ValueError(SECRET)
+
+
+def test_a_snapshot_that_hides_an_error_does_not_make_a_set(
+    export: Exporting, target: Path
+) -> None:
+    """What was read of it is not all there is."""
+    with pytest.raises(SourceError, match="hid an error"):
+        export(Hiding())
+    assert not target.exists()

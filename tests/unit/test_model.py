@@ -399,3 +399,12 @@ def test_a_reject_says_in_one_line_what_is_wrong_and_where() -> None:
     full = Reject("interaction", "i.jsonl", 7, "its type must be string", "IXNID", "0001")
     assert str(full) == "i.jsonl:7: interaction (key 0001): IXNID: its type must be string"
     assert str(Reject("contact", "", 3, "it is odd")) == "record 3: contact: it is odd"
+
+
+@pytest.mark.parametrize(
+    "schema", [5, None, [], {"default": {1, 2}}, {"default": b"x"}, {"default": float("nan")}]
+)
+def test_a_schema_that_is_no_json_is_refused_when_made(schema: Any) -> None:
+    """It will stand in archives."""
+    with pytest.raises(JobError, match="schema"):
+        DataFile(name="a", label="A", schema=schema)

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from cdds.datasets import BUILTIN
-from cdds.errors import RecordError, TooManyRejects
+from cdds.errors import JobError, RecordError, TooManyRejects
 from cdds.model import DataFile, Dataset, Job, Timeframe
 from cdds.protocols import Lines
 from cdds.records import Gate, KeySet, Tally
@@ -997,3 +997,22 @@ def test_nulls_stay_where_the_schema_allows_them() -> None:
     }
     line = b'{"A" : null, "other":null}\n'
     assert through([line], data_file(schema)).data == line
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": []},
+        {"type": "object", "properties": 5},
+        {"type": "object", "required": None},
+        {"type": "object", "required": ["A", "A"], "properties": {"A": {"type": "string"}}},
+        {"type": "object", "properties": {"A": {"type": 5}}},
+        {"type": "object", "properties": {"A": {"type": ["string", "string"]}}},
+        {"type": "object", "$id": 5},
+        {"type": "object", "definitions": {"a": {"type": "nothing"}}},
+    ],
+)
+def test_what_is_no_schema_is_refused_before_a_record_is_read(schema: Any) -> None:
+    """Also where it looks plain."""
+    with pytest.raises(JobError, match="no JSON Schema"):
+        Gate(data_file(schema), Job(dataset=Dataset("D", [data_file(schema)])), Tally())

@@ -22,6 +22,7 @@ from cdds.errors import RecordError
 from cdds.model import DataFile
 from cdds.protocols import Lines
 from cdds.records import lines_of
+from cdds.records.serialise import serialise
 
 SCHEMA = {
     "type": "object",
@@ -307,3 +308,24 @@ def test_records_before_a_fault_are_not_lost_in_silence() -> None:
     with pytest.raises(RecordError) as caught:
         serialised([{"A": "x" * 600_000}] * 5 + [{"A": {1}}])
     assert caught.value.reject.position == 6
+
+
+class Level(enum.IntEnum):
+    """A number with a name."""
+
+    LOW = 0
+    HUGE = 2**70
+
+
+class Count(int):
+    """A number of the host's own class."""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(Level.LOW, "0"), (Level.HUGE, str(2**70)), (Count(5), "5"), (Count(2**70), str(2**70))],
+)
+def test_numbers_of_other_classes_are_numbers(value: int, text: str) -> None:
+    """Also where a line is looked at closely, which the text "null" is enough for."""
+    line = serialise({"N": value, "T": "null"})
+    assert line == b'{"N":%s,"T":"null"}\n' % text.encode()

@@ -13,6 +13,7 @@ import json
 import lzma
 import os
 import random
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -89,7 +90,10 @@ def contents(draw: st.DrawFn) -> bytes:
     found = draw(st.lists(LINES, max_size=12))
     start = draw(st.sampled_from([b"", b"", BOM]))
     end = draw(st.sampled_from([b"", b"\n"]))
-    return start + b"\n".join(found) + end
+    content = b"\n".join(found) + end
+    if content.lstrip().startswith(b"["):  # what begins as an array does is none of lines
+        content = b"x" + content
+    return start + content
 
 
 @every_form
@@ -224,7 +228,7 @@ def test_a_file_that_cannot_be_opened_is_refused_before_anything_begins(
     source = kind(interaction=tmp_path / "good", document=[tmp_path / "good", path])
     with pytest.raises(SourceError, match="cannot read") as caught:
         source.snapshot(INTERACTION, Selection())
-    assert os.fspath(path) in str(caught.value)
+    assert os.fspath(path).replace("\0", "\\x00") in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [JsonLines, JsonArray, Records])
@@ -674,3 +678,65 @@ def test_a_file_that_is_cut_while_it_is_read_is_refused(tmp_path: Path) -> None:
     os.truncate(path, len(line) * 200_000)
     with pytest.raises(SourceError, match="became shorter"):
         list(lines)
+
+
+# What is said of a file
+
+
+@pytest.mark.parametrize("kind", [JsonLines, JsonArray])
+@pytest.mark.parametrize(
+    "url", ["https://user:PASSWORD@127.0.0.1:9/x?token=TOKEN", "nosuch://u:PASSWORD@h/x"]
+)
+def test_no_error_tells_what_is_secret_in_a_url(kind: Any, url: str) -> None:
+    """Neither our own words nor those of the library that could not open it."""
+    with pytest.raises(SourceError) as caught:
+        read_interactions(kind(interaction=url))
+    told = f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
+    assert "PASSWORD" not in told
+    assert "TOKEN" not in told
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("kind", [JsonLines, JsonArray])
+def test_an_empty_pipe_is_no_compressed_file(tmp_path: Path, kind: Any, suffix: str) -> None:
+    """Whoever should have written to it has died: that is no export of nothing."""
+    path = tmp_path / f"pipe{suffix}"
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.open("wb").close())
+    writer.start()
+    with pytest.raises(SourceError, match="it is cut off"):
+        read_interactions(kind(interaction=path))
+    writer.join()
+
+
+@pytest.mark.parametrize("start", [b"", BOM, b" \n", BOM + b"\n "])
+def test_an_array_is_no_lines(tmp_path: Path, start: bytes) -> None:
+    """Or all its records would be one invalid line."""
+    (tmp_path / "c").write_bytes(start + b'[{"CONTACTID":"1"},{"CONTACTID":"2"}]')
+    with pytest.raises(SourceError, match="is a JSON array, not JSON Lines"):
+        read_records(JsonLines(contact=tmp_path / "c"))
+
+
+def test_an_array_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As lines may."""
+    (tmp_path / "c").write_bytes(BOM + b'[{"CONTACTID":"1"}]')
+    assert read_records(JsonArray(contact=tmp_path / "c")) == [{"CONTACTID": "1"}]
+
+
+def test_a_text_in_an_array_is_bounded_before_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parser gathers it in quadratic time, and never lets go of what has no end."""
+    from cdds.sources import json_array
+
+    monkeypatch.setattr(json_array, "MAX_RECORD_SIZE", 100_000)
+    (tmp_path / "c").write_bytes(b'[{"A":"' + b"x" * 1_000_000)
+    with pytest.raises(SourceError, match="a value is larger than 100000 bytes"):
+        read_records(JsonArray(contact=tmp_path / "c"))
+
+
+def test_a_number_beyond_all_bounds_is_one_clear_error(tmp_path: Path) -> None:
+    """Where it stands, and not which error of Python it led to."""
+    (tmp_path / "c").write_bytes(b'[{"A":1},{"A":1e99999999999999999999}]')
+    with pytest.raises(SourceError, match="malformed JSON after record"):
+        read_records(JsonArray(contact=tmp_path / "c"))

@@ -7,7 +7,7 @@ additionalProperties, annotations); for any other `compile_acceptor` returns Non
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -15,23 +15,21 @@ import msgspec
 Decoded: TypeAlias = Any
 """A decoded record: an object with the attributes that `attribute_of` names."""
 
-_ANNOTATIONS = frozenset(
-    {
-        "$comment",
-        "$id",
-        "$schema",
-        "contentEncoding",
-        "contentMediaType",
-        "default",
-        "definitions",
-        "description",
-        "examples",
-        "format",
-        "readOnly",
-        "title",
-        "writeOnly",
-    }
-)
+_ANNOTATIONS: dict[str, type] = {
+    "$comment": str,
+    "$id": str,
+    "$schema": str,
+    "contentEncoding": str,
+    "contentMediaType": str,
+    "default": object,
+    "description": str,
+    "examples": list,
+    "format": str,
+    "readOnly": bool,
+    "title": str,
+    "writeOnly": bool,
+}
+"""What says nothing about records, and of which type it must be."""
 
 
 class _AnyObject(msgspec.Struct, gc=False):
@@ -109,27 +107,43 @@ def _decoder(
 
 
 def _fields(schema: Mapping[str, Any]) -> dict[str, tuple[Any, bool]]:
-    known = _ANNOTATIONS | {"type", "properties", "required", "additionalProperties"}
-    if set(schema) - known or schema.get("type") != "object":
+    _refuse_others(schema, {"type", "properties", "required", "additionalProperties"})
+    if schema.get("type") != "object":
         raise _NotPlain
     if not isinstance(schema.get("additionalProperties", True), bool):
         raise _NotPlain
-    required = frozenset(schema.get("required", ()))
-    properties = schema.get("properties", {})
-    if not required <= set(properties):
+    required, properties = schema.get("required", []), schema.get("properties", {})
+    if not isinstance(properties, Mapping) or not _is_list_of(required, properties):
         raise _NotPlain
     return {name: (_kind(sub), name in required) for name, sub in properties.items()}
 
 
 def _kind(schema: Any) -> Any:
-    if not isinstance(schema, Mapping) or set(schema) - (_ANNOTATIONS | {"type"}):
+    if not isinstance(schema, Mapping):
         raise _NotPlain
+    _refuse_others(schema, {"type"})
     names = schema.get("type")
     if isinstance(names, str):
         names = [names]
-    if not names or not set(names) <= set(_TYPES):
+    if not names or not _is_list_of(names, _TYPES):
         raise _NotPlain
     kind = _TYPES[names[0]]
     for name in names[1:]:
         kind = kind | _TYPES[name] if kind is not None else _TYPES[name] | None
     return kind
+
+
+def _refuse_others(schema: Mapping[str, Any], known: set[str]) -> None:
+    """Refuse a schema that says more than what is known and annotations, or says it wrongly."""
+    for word, value in schema.items():
+        if word not in known and not isinstance(value, _ANNOTATIONS.get(word, ())):
+            raise _NotPlain
+
+
+def _is_list_of(names: Any, known: Container[str]) -> bool:
+    """Tell whether it is a list of known names, none of them twice."""
+    return (
+        isinstance(names, (list, tuple))
+        and all(isinstance(name, str) and name in known for name in names)
+        and len(set(names)) == len(names)
+    )

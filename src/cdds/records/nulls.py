@@ -26,4 +26,4 @@ def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _types(schema: Any) -> list[str]:
     names = schema.get("type", []) if isinstance(schema, Mapping) else []
-    return [names] if isinstance(names, str) else list(names)
+    return names if isinstance(names, list) else [names]

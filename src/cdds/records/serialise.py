@@ -35,7 +35,7 @@ _BATCH_SIZE = 1024 * 1024
 _OPTIONS = (
     orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 )
-_INT64 = range(-(2**63), 2**64)
+_MIN_INT, _MAX_INT = -(2**63), 2**64 - 1  # what orjson writes exactly
 
 
 def lines_of(records: Iterable[Located], file: DataFile) -> Iterator[Lines]:
@@ -115,7 +115,9 @@ def _exact(value: Any, depth: int) -> Any:
     match value:
         case str() if not _is_text(value):
             return orjson.Fragment(json.dumps(value))
-        case int() if value not in _INT64:
+        case Enum():
+            return _exact(value.value, depth + 1)
+        case int() if not _MIN_INT <= value <= _MAX_INT:
             return orjson.Fragment(_digits(value))
         case float() if not math.isfinite(value):
             raise Refusal("it holds NaN or an infinity, which JSON does not have")
@@ -123,8 +125,6 @@ def _exact(value: Any, depth: int) -> Any:
             return {_name(name): _exact(item, depth + 1) for name, item in value.items()}
         case list() | tuple():
             return [_exact(item, depth + 1) for item in value]
-        case Enum():
-            return _exact(value.value, depth + 1)
         case _:
             return value
 
@@ -145,6 +145,6 @@ def _is_text(text: str) -> bool:
 
 def _digits(number: int) -> str:
     try:
-        return str(number)
+        return int.__repr__(number)
     except ValueError:  # more digits than Python is willing to write
         raise Refusal("it holds a number too long to be written") from None

@@ -16,6 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile
 
 from cdds.errors import MissingDependency, SinkError
+from cdds.location import shown
 from cdds.model import parse_size
 from cdds.protocols import Buffer, Upload
 from cdds.sinks.reporting import exists, reporting
@@ -53,8 +54,8 @@ class FileSystemSink:
             self._fs, self._root = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
             raise MissingDependency(f"cannot open the target: {error}") from error
-        except Exception as error:  # each file system has errors of its own
-            raise SinkError(f"cannot open the target: {error}") from error
+        except Exception as error:  # noqa: BLE001  # each file system has errors of its own
+            raise SinkError(f"cannot open the target: {shown(str(error))}") from None
         self._root = self._root.rstrip("/")
 
     def __repr__(self) -> str:

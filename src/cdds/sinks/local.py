@@ -150,6 +150,8 @@ def _make_folder(folder: Path) -> tuple[Path, ...]:
     missing = tuple(path for path in (folder, *folder.parents) if not path.exists())
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for path in missing:  # or a loss of power may take the folder with all that is in it
+            _sync_folder(path.parent)
     except BaseException:
         _remove_folders(missing)
         raise

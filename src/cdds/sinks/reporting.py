@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cdds.errors import ArtifactExists, CddsError, SinkError
+from cdds.location import shown
 
 
 def exists(path: str) -> ArtifactExists:
@@ -25,5 +26,5 @@ def reporting(where: str | Path) -> Iterator[None]:
     except CddsError:
         raise
     except Exception as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SinkError(f"cannot write to {where}: {reason}") from error
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise SinkError(f"cannot write to {where}: {shown(reason)}") from error

@@ -38,7 +38,7 @@ class S3Upload:
         self._limit = MAX_PARTS * block_size
         self._size = 0
         self._token = secrets.token_hex(16)
-        self._may_be_committed = False
+        self._committed = self._may_be_committed = False
         with reporting(path):
             fs.invalidate_cache()  # another process may have taken the name
             if fs.exists(path):
@@ -84,18 +84,18 @@ class S3Upload:
             except Exception as error:
                 # It may have succeeded, and only its answer was lost: then a second try, which is
                 # made below this library, finds the name taken.
-                if self._is_ours():
-                    return
-                if isinstance(error, FileExistsError):
-                    raise exists(self._path) from None
-                raise
+                if not self._is_ours():
+                    if isinstance(error, FileExistsError):
+                        raise exists(self._path) from None
+                    raise
+            self._committed = True
 
     def abort(self) -> None:
         """End the upload, or remove the object that it made."""
         with reporting(self._path):
-            if self._may_be_committed and self._is_ours():
+            if self._committed or (self._may_be_committed and self._is_ours()):
                 self._fs.rm_file(self._path)
-            self._may_be_committed = False
+            self._committed = self._may_be_committed = False
             with suppress(FileNotFoundError):  # there is no such upload any more
                 self._file.discard()
 

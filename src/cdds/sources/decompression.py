@@ -1,8 +1,8 @@
-"""Reads bzip2 and xz files whole, or says that they are damaged.
+"""Reads gzip, bzip2 and xz files whole, or says that they are damaged.
 
-Place: below the opening of files. Python's own readers take whatever follows a stream and is no
-stream for garbage and ignore it, so records behind a damaged place would be lost in silence. Here
-a file is streams from its first byte to its last.
+Place: below the opening of files. Python's own readers take whatever follows a stream of bzip2 or
+xz and is no stream for garbage and ignore it, and an empty file for one of no streams, so records
+would be lost in silence. Here a file is streams from its first byte to its last.
 """
 
 from __future__ import annotations
@@ -10,15 +10,26 @@ from __future__ import annotations
 import io
 from bz2 import BZ2Decompressor
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from lzma import LZMADecompressor, LZMAError
 from typing import IO, TYPE_CHECKING, TypeAlias
+
+from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor
+from isal.isal_zlib import IsalError
+
+from cdds.sources.damage import Damaged
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-Decompressor: TypeAlias = BZ2Decompressor | LZMADecompressor
+Decompressor: TypeAlias = BZ2Decompressor | LZMADecompressor | IgzipDecompressor
 
 _READ_SIZE = 256 * 1024
+_FAULTS: tuple[type[Exception], ...] = (
+    *(LZMAError, OSError, ValueError),
+    IsalError,  # type: ignore[assignment]  # its stub calls it a value
+)
 
 
 class Decompressed(io.RawIOBase):
@@ -27,7 +38,7 @@ class Decompressed(io.RawIOBase):
     Args:
         stored: the file as it is stored.
         decompressor: makes what decompresses one stream.
-        padding: a byte that may stand between and after streams; none when left out.
+        padding: a byte that may stand after streams any number of times; none when left out.
     """
 
     def __init__(
@@ -47,14 +58,11 @@ class Decompressed(io.RawIOBase):
         """Read into a buffer, and return how many bytes; 0 at the end.
 
         Raises:
-            OSError: the file is damaged.
+            Damaged: the file is damaged.
             EOFError: it is cut off.
         """
         view = memoryview(buffer).cast("B")
-        try:
-            data = self._read(len(view))
-        except (LZMAError, OSError):
-            raise OSError("it is damaged, or something else follows its end") from None
+        data = self._read(len(view))
         view[: len(data)] = data
         return len(data)
 
@@ -66,14 +74,20 @@ class Decompressed(io.RawIOBase):
                 if not rest:
                     return b""
                 self._stream = self._new()
-                data = self._stream.decompress(rest, size)
+                data = self._decompress(rest, size)
             elif not self._stream.needs_input:
-                data = self._stream.decompress(b"", size)
+                data = self._decompress(b"", size)
             elif more := self._stored.read(_READ_SIZE):
-                data = self._stream.decompress(more, size)
+                data = self._decompress(more, size)
             else:
                 raise EOFError
         return data
+
+    def _decompress(self, data: bytes, size: int) -> bytes:
+        with suppress(*_FAULTS):
+            return self._stream.decompress(data, size)
+        # Raised out here, for the context of their errors might quote the file.
+        raise Damaged("it is damaged, or something else follows its end")
 
     def _after_stream(self) -> bytes:
         """Return the start of the next stream; nothing at the end of the file."""
@@ -83,11 +97,12 @@ class Decompressed(io.RawIOBase):
         return rest
 
 
-def bzip2(stored: IO[bytes]) -> Decompressed:
-    """Return the content of a bzip2 file."""
-    return Decompressed(stored, BZ2Decompressor)
-
-
-def xz(stored: IO[bytes]) -> Decompressed:
-    """Return the content of an xz or a legacy lzma file; streams of xz may be padded with zeros."""
-    return Decompressed(stored, LZMADecompressor, b"\0")
+def decompressed(stored: IO[bytes], suffix: str) -> Decompressed:
+    """Return the content of a file whose name ends in ``.gz``, ``.bz2``, ``.xz`` or ``.lzma``."""
+    match suffix:
+        case ".gz":
+            return Decompressed(stored, partial(IgzipDecompressor, flag=DECOMP_GZIP), b"\0")
+        case ".bz2":
+            return Decompressed(stored, BZ2Decompressor)
+        case _:
+            return Decompressed(stored, LZMADecompressor, b"\0")

@@ -14,12 +14,14 @@ from typing import IO, TypeAlias, cast
 
 import attrs
 
-from cdds.errors import CddsError, SourceError
-from cdds.location import local_path
+from cdds.errors import CddsError, MissingDependency, SourceError
+from cdds.location import local_path, shown
+from cdds.sources.damage import Damaged
 
 Location: TypeAlias = "str | os.PathLike[str]"
 
-_COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".lzma"})
+COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".lzma"})
+"""The endings of files that are decompressed on the way."""
 _UNSUPPORTED = frozenset({".zip", ".zst", ".7z", ".lz4", ".br", ".z"})
 """Not read, for what reads them takes the first member only, or a cut-off file for a whole one."""
 
@@ -59,13 +61,13 @@ class InputFile:
     """One input: how to open it, what to call it, how large it is as stored.
 
     Attributes:
-        name: what messages call it: its path or URL without user information.
+        name: what messages call it: its path, or its URL without user, password and query.
     """
 
     def __init__(self, location: Location) -> None:
         self._location = os.fspath(location)
         self._path = local_path(self._location)
-        self.name = _without_user(self._location)
+        self.name = shown(self._location)
 
     @property
     def size(self) -> int | None:
@@ -98,30 +100,30 @@ class InputFile:
         """
         with self._reporting(), self._open_stored() as stored:
             size = self.size
-            with self._decompress(stored) as content:
-                yield OpenFile(self.name, content, stored, size)
+            yield OpenFile(self.name, self._decompress(stored), stored, size)
 
     def _open_stored(self) -> IO[bytes]:
         if self._path is not None:
             return cast(IO[bytes], self._path.open("rb", buffering=0))
         import fsspec  # only for remote files, for it takes long to load
 
-        return cast(IO[bytes], fsspec.open(self._location, "rb").open())
+        try:
+            file = fsspec.open(self._location, "rb")
+        except ImportError as error:  # which names the package
+            raise MissingDependency(f"cannot read {self.name}: {error}") from None
+        except ValueError:
+            raise SourceError(f"cannot read {self.name}: no such kind of URL is known") from None
+        return cast(IO[bytes], file.open())
 
-    @contextmanager
-    def _decompress(self, stored: IO[bytes]) -> Iterator[IO[bytes]]:
+    def _decompress(self, stored: IO[bytes]) -> IO[bytes]:
         suffix = Path(self._location).suffix.lower()
         if suffix in _UNSUPPORTED:
             raise SourceError(f"{self.name}: {suffix} files cannot be read; unpack it first")
-        if suffix not in _COMPRESSED:
-            yield stored
-            return
-        if stored.seekable():
-            if not stored.read(1):
-                raise SourceError(f"{self.name} is empty, so it is no {suffix} file")
-            stored.seek(0)
-        with _open_compressed(stored, suffix) as content:
-            yield content
+        if suffix not in COMPRESSED:
+            return stored
+        from cdds.sources.decompression import decompressed
+
+        return cast(IO[bytes], decompressed(stored, suffix))
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -129,28 +131,28 @@ class InputFile:
             yield
         except CddsError:
             raise
-        except EOFError:
-            raise SourceError(f"cannot read {self.name}: it is cut off") from None
-        except OSError as error:
-            raise SourceError(f"cannot read {self.name}: {error.strerror or error}") from error
-        except Exception as error:  # noqa: BLE001  # decompressors have errors of their own
-            raise SourceError(f"cannot read {self.name}: {type(error).__name__}") from None
+        except Exception as error:  # noqa: BLE001  # each library has errors of its own
+            failure = _in_words(error)
+        else:
+            return
+        raise SourceError(f"cannot read {self.name}: {failure}")
 
 
-def _open_compressed(stored: IO[bytes], suffix: str) -> IO[bytes]:
-    match suffix:
-        case ".gz":
-            from isal import igzip
-
-            return cast(IO[bytes], igzip.open(stored, "rb"))  # type: ignore[no-untyped-call]
-        case ".bz2":
-            from cdds.sources.decompression import bzip2
-
-            return cast(IO[bytes], bzip2(stored))
+def _in_words(error: Exception) -> str:
+    """Return why a file cannot be read; never the text of others, which may tell a password."""
+    match error:
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+        case EOFError():
+            return "it is cut off"
+        case Damaged():
+            return str(error)
+        case FileNotFoundError():
+            return "there is no such file"
+        case PermissionError():
+            return "access is denied"
         case _:
-            from cdds.sources.decompression import xz
-
-            return cast(IO[bytes], xz(stored))
+            return type(error).__name__
 
 
 def input_files(given: Location | Sequence[Location]) -> tuple[InputFile, ...]:
@@ -158,11 +160,3 @@ def input_files(given: Location | Sequence[Location]) -> tuple[InputFile, ...]:
     if isinstance(given, (str, os.PathLike)):
         given = [given]
     return tuple(map(InputFile, given))
-
-
-def _without_user(location: str) -> str:
-    scheme, separator, rest = location.partition("://")
-    if not separator:
-        return location
-    host, slash, path = rest.partition("/")
-    return scheme + separator + host.rpartition("@")[2] + slash + path

@@ -30,6 +30,7 @@ _SURROGATES = re.compile(
     rb"(?<!\\)(?:\\\\)*"
     rb"(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F]))"
 )
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PAIR = 12  # the bytes of two escapes
 _LOOK_BACK = 4300
 
@@ -88,8 +89,9 @@ def _elements(file: OpenFile, data_file: str) -> Iterator[Any]:
     import ijson  # loads a C library, for this source alone
 
     number = 0
+    guarded = _Guarded(file.content, file.name)
     try:
-        events = ijson.basic_parse(_Guarded(file.content, file.name))
+        events = _watched(ijson.basic_parse(guarded), guarded)
         if next(events, (None, None))[0] != "start_array":
             raise SourceError(f"{file.name} is no JSON array")
         for event, value in events:
@@ -99,16 +101,25 @@ def _elements(file: OpenFile, data_file: str) -> Iterator[Any]:
             yield _build(event, value, events, Reject(data_file, file.name, number, ""))
         for _ in events:  # reads to the end, so that trailing garbage is found
             raise SourceError(f"{file.name} goes on after its JSON array")
-    except ijson.JSONError:  # its text quotes the input
+    except (ijson.JSONError, UnicodeDecodeError, ArithmeticError):  # their texts quote the input
         where = f"after record {number} of {file.name}"
         raise SourceError(f"malformed JSON {where}: it is no JSON, or is cut off") from None
+
+
+def _watched(events: Iterator[tuple[str, Any]], guarded: _Guarded) -> Iterator[tuple[str, Any]]:
+    """Pass events on, and tell the guard that the parser gets on."""
+    for event in events:
+        guarded.since_event = 0
+        yield event
 
 
 class _Guarded:
     """Refuses what the C parser behind ijson gets wrong, before it sees it.
 
-    It replaces lone surrogates by question marks, and crashes on integers that Python refuses to
-    read for their length. So many digits within a text are refused too, which is rare and safe.
+    It skips a byte order mark, which the parser does not know. The parser gathers a text of any
+    size, in quadratic time, so what it is fed without an event is bounded. It replaces lone
+    surrogates by question marks, and crashes on integers that Python refuses to read for their
+    length. So many digits within a text are refused too, which is rare and safe.
     """
 
     def __init__(self, content: IO[bytes], name: str) -> None:
@@ -116,6 +127,8 @@ class _Guarded:
         self._name = name
         self._given = b""  # the end of what was handed out
         self._held = b""  # what may be half a pair
+        self._at = 0
+        self.since_event = 0
 
     def read(self, size: int) -> bytes:
         """Return the next bytes.
@@ -124,6 +137,12 @@ class _Guarded:
             SourceError: they hold a lone surrogate, or too many digits in a row.
         """
         while data := self._content.read(size):
+            if not self._at:
+                data = data.removeprefix(_BYTE_ORDER_MARK)
+            self._at += len(data)
+            self.since_event += len(data)
+            if self.since_event > MAX_RECORD_SIZE + size:
+                raise self._refused(f"a value is larger than {MAX_RECORD_SIZE} bytes")
             if safe := self._judge(self._held + data, _PAIR):
                 return safe
         return self._judge(self._held, 0)
@@ -133,15 +152,16 @@ class _Guarded:
         text = self._given + data
         start, end = len(self._given), max(len(self._given), len(text) - held)
         if _TOO_MANY_DIGITS.search(text):
-            raise SourceError(
-                f"{self._name} holds more than 4,300 digits in a row; give it as JSON Lines"
-            )
+            raise self._refused("more than 4,300 digits in a row; give it as JSON Lines")
         if _ANY_SURROGATE.search(text) and any(
             start <= match.start("lone") < end for match in _SURROGATES.finditer(text)
         ):
-            raise SourceError(f"{self._name} holds a lone surrogate; give it as JSON Lines")
+            raise self._refused("a lone surrogate; give it as JSON Lines")
         self._given, self._held = _end(text[:end]), text[end:]
         return text[start:end]
+
+    def _refused(self, fault: str) -> SourceError:
+        return SourceError(f"{self._name}, before byte {self._at:,}: {fault}")
 
 
 def _end(text: bytes) -> bytes:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from typing import IO, Any
 
-from cdds.errors import RecordError
+from cdds.errors import RecordError, SourceError
 from cdds.model import Dataset, Selection, parse_size
 from cdds.protocols import Lines
 from cdds.reject import Reject
@@ -22,6 +22,7 @@ from cdds.sources.memory import refuse_unknown
 READ_SIZE = 1024 * 1024
 MAX_LINE_SIZE = 64 * 1024 * 1024
 _COUNT_SIZE = 64 * 1024
+_START = 4096
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -99,14 +100,23 @@ class JsonLines:
                 opened.check_whole()
 
     def _lines(self, data_file: str, file: OpenFile) -> Iterator[Lines]:
-        first = 1
+        first, is_blank = 1, True
         for data in _whole_lines(file.content, self._max_line_size):
+            if is_blank and data and (start := data[:_START].lstrip()):
+                is_blank = False
+                _refuse_array(start, file.name)
             if data is None:
                 rule = f"the line is longer than {self._max_line_size} bytes"
                 raise RecordError(Reject(data_file, file.name, first, rule))
             count = _count_lines(data)
             yield Lines(data, first, count, file.name, file.at)
             first += count
+
+
+def _refuse_array(start: bytes, name: str) -> None:
+    """Refuse what begins as an array, of which all records would be one invalid line."""
+    if start.startswith(b"["):
+        raise SourceError(f"{name} is a JSON array, not JSON Lines; give it as one")
 
 
 def _whole_lines(content: IO[bytes], max_line_size: int) -> Iterator[bytes | None]:
