@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from cdds.model import Artifact
 from cdds.protocols import Buffer, DurableSink, Sink, Upload
 
 SIGNATURE_SUFFIX = ".p7s"
+_LINES_AT_ONCE = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ class Staging:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._staged: list[tuple[str, Upload]] = []
+        self._staged: list[Upload] = []
         self._done = False
 
     def __enter__(self) -> Staging:
@@ -43,7 +44,7 @@ class Staging:
             SinkError: the sink refused it.
         """
         upload = self._sink.create(name)
-        self._staged.append((name, upload))
+        self._staged.append(upload)
         digest = hashlib.sha256()
         size = 0
         for chunk in chunks:
@@ -57,7 +58,7 @@ class Staging:
     def commit(
         self,
         digests: str,
-        artifacts: Iterable[Artifact],
+        artifacts: Sequence[Artifact],
         sign: Callable[[bytes], bytes] | None = None,
     ) -> None:
         """Make all artifacts visible, and last the file called `digests`, which seals the set.
@@ -67,14 +68,14 @@ class Staging:
         Raises:
             SinkError: the sink refused one; then none is visible.
         """
-        lines = "".join(f"{artifact.sha256}  {artifact.name}\n" for artifact in artifacts).encode()
         if sign is not None:
-            self.stage(digests + SIGNATURE_SUFFIX, [sign(lines)], lambda _: None)
-        self.stage(digests, [lines], lambda _: None)
-        for _, upload in self._staged[:-1]:
+            signature = sign(b"".join(_lines(artifacts)))
+            self.stage(digests + SIGNATURE_SUFFIX, [signature], lambda _: None)
+        self.stage(digests, _lines(artifacts), lambda _: None)
+        for upload in self._staged[:-1]:
             upload.commit()
         self._sync()
-        self._staged[-1][1].commit()
+        self._staged[-1].commit()
         self._sync()
         self._done = True
 
@@ -84,8 +85,15 @@ class Staging:
 
     def _take_back(self) -> None:
         """Remove everything, the commit mark first; what cannot be removed is told in the log."""
-        for name, upload in reversed(self._staged):
+        for upload in reversed(self._staged):
             try:
                 upload.abort()
             except Exception as error:  # noqa: BLE001  # a host's sink; the rest must go too
-                _log.warning("left behind a part of %s: %s", name, error)
+                _log.warning("a part of the export is left behind: %s", error)
+
+
+def _lines(artifacts: Sequence[Artifact]) -> Iterator[bytes]:
+    """Yield the lines of the digest file, some at a time: there may be very many."""
+    for start in range(0, len(artifacts), _LINES_AT_ONCE):
+        some = artifacts[start : start + _LINES_AT_ONCE]
+        yield "".join(f"{artifact.sha256}  {artifact.name}\n" for artifact in some).encode()

@@ -31,6 +31,7 @@ class LocalSink:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = Path(folder).absolute()
+        self._text = str(self._folder)
 
     def __repr__(self) -> str:
         return f"LocalSink({str(self._folder)!r})"
@@ -45,7 +46,7 @@ class LocalSink:
         with reporting(self._folder):
             made = _make_folder(self._folder)
             try:
-                return LocalUpload(self._folder, name, made)
+                return LocalUpload(self._text, name, made)
             except BaseException:
                 _remove_folders(made)
                 raise
@@ -59,18 +60,28 @@ class LocalSink:
 class LocalUpload:
     """One artifact being written to a folder."""
 
-    __slots__ = ("_committed", "_fd", "_final", "_made", "_staged", "_unsynced")
+    # An export may have a hundred thousand of these at once, so paths are made when needed.
+    __slots__ = ("_committed", "_fd", "_folder", "_made", "_name", "_token", "_unsynced")
 
-    def __init__(self, folder: Path, name: str, made: tuple[Path, ...] = ()) -> None:
+    def __init__(self, folder: str, name: str, made: tuple[Path, ...] = ()) -> None:
+        self._folder = folder
+        self._name = name
+        self._token = secrets.token_bytes(8)
         self._made = made
         self._committed = False
-        self._final = str(folder / name)
         if os.path.lexists(self._final):
             raise exists(self._final)
-        self._staged = str(folder / f"{STAGED_PREFIX}{secrets.token_hex(8)}")
         self._unsynced = 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self._fd: int | None = os.open(self._staged, flags, 0o600)
+
+    @property
+    def _final(self) -> str:
+        return os.path.join(self._folder, self._name)  # noqa: PTH118  # it is text that is needed
+
+    @property
+    def _staged(self) -> str:
+        return os.path.join(self._folder, STAGED_PREFIX + self._token.hex())  # noqa: PTH118
 
     def write(self, data: Buffer) -> None:
         """Append bytes to the staged file."""
