@@ -10,7 +10,7 @@ from corpora import Corpus
 from machine import Load
 from opening import Opened
 from processes import Cost
-from sides import IGZIP, UNREAD, VALIDATED, ZIP, Side
+from sides import IGZIP, SMALL, UNREAD, VALIDATED, ZIP, Side
 from tables import table
 
 _MB = 1_000_000
@@ -19,8 +19,9 @@ _GOALS: Sequence[tuple[Side, Side, float]] = (
     (VALIDATED, ZIP, 6.0),
     (UNREAD, IGZIP, 1.5),
     (VALIDATED, IGZIP, 1.0),
+    (SMALL, ZIP, 2.0),
 )
-_LARGEST_ARCHIVE = 1.08
+_LARGEST_ARCHIVES: Sequence[tuple[Side, float]] = ((VALIDATED, 1.08), (SMALL, 1.0))
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,10 @@ def ratios_table(results: Mapping[Side, Result], *, goals: bool, markdown: bool)
         for goal in [f"at least {least}" if goals else "-"]
     ]
     if ZIP in results:
-        ratio = results[VALIDATED].opened.archive / results[ZIP].opened.archive
-        goal = f"at most {_LARGEST_ARCHIVE}" if goals else "-"
-        rows.append(("size of the archive / zip's", f"{ratio:.3f}", goal))
+        for ours, most in _LARGEST_ARCHIVES:
+            ratio = results[ours].opened.archive / results[ZIP].opened.archive
+            goal = f"at most {most}" if goals else "-"
+            rows.append((f"{ours.title}: size of the archive / zip's", f"{ratio:.3f}", goal))
     return table(("ratio", "measured", "goal"), rows, markdown=markdown) if rows else ""
 
 

@@ -66,6 +66,7 @@ _ENTRY = f"Interaction-{JOB_ID}.json"
 
 VALIDATED = Side("validated", "cdds, validated", _EXPORT, entry=_ENTRY)
 UNREAD = Side("unread", "cdds, unread", (*_EXPORT, "--no-validate"), entry=_ENTRY)
+SMALL = Side("small", "cdds, small", (*_EXPORT, "--level", "small"), entry=_ENTRY)
 
 # Without -stream, `openssl smime -encrypt` holds everything in memory and truncates its input
 # near 2 GB without a word.
@@ -91,5 +92,5 @@ PYCA = Side(
     ),
 )
 
-OURS = (VALIDATED, UNREAD)
+OURS = (VALIDATED, UNREAD, SMALL)
 PEERS = {side.name: side for side in (ZIP, IGZIP, PYCA)}

@@ -21,9 +21,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdds.errors import ArtifactExists, CddsError, MissingDependency, SinkError
+from cdds.errors import ArtifactExists, CddsError, JobError, MissingDependency, SinkError
 from cdds.protocols import Buffer, Sink, Upload
-from cdds.sinks import LocalSink, open_sink
+from cdds.sinks import LocalSink, open_sink, s3
 from cdds.sinks.filesystem import FileSystemSink
 from cdds.sinks.local import STAGED_PREFIX
 from cdds.staging import Staging
@@ -623,6 +623,41 @@ def test_an_abort_on_s3_leaves_no_upload_behind(s3_endpoint: str, parts: int) ->
     assert len(store.everything()) == 2
     upload.abort()
     assert store.everything() == ["upload of theirs"]
+
+
+def test_no_more_than_a_block_is_held_in_memory(s3_endpoint: str) -> None:
+    """What is sent is let go."""
+    store = s3_store(s3_endpoint, block_size="5 MiB")
+    upload: Any = store.sink.create("a")
+    held = []
+    for _ in range(20):
+        upload.write(bytes(1_000_000))
+        held.append(len(upload._file.buffer.getbuffer()))
+    upload.abort()
+    assert max(held) < 5 * 2**20 + 1_000_000
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_is_more_than_all_parts_hold_is_refused(
+    s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to do about it, and nothing is left."""
+    monkeypatch.setattr(s3, "MAX_PARTS", 2)
+    store = s3_store(s3_endpoint, block_size="5 MiB")
+    upload = store.sink.create("a")
+    upload.write(bytes(10 * 2**20))
+    with pytest.raises(SinkError, match="set a split size, or a larger block size"):
+        upload.write(b"x")
+    upload.abort()
+    assert store.everything() == []
+
+
+@pytest.mark.parametrize("size", ["4 MiB", "many", -1, 0])
+def test_a_block_size_that_is_none_is_refused(size: Any) -> None:
+    """When the sink is made, before anything is written."""
+    pytest.importorskip("s3fs")
+    with pytest.raises(JobError):
+        FileSystemSink("s3://bucket/folder", block_size=size, endpoint_url="http://127.0.0.1:9")
 
 
 def test_a_server_that_is_gone_is_one_clear_error() -> None:

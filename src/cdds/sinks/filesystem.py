@@ -15,12 +15,12 @@ import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile
 
-from cdds.errors import MissingDependency, SinkError
+from cdds.errors import JobError, MissingDependency, SinkError
 from cdds.location import shown
 from cdds.model import parse_size
 from cdds.protocols import Buffer, Upload
 from cdds.sinks.reporting import exists, reporting
-from cdds.sinks.s3 import S3Upload
+from cdds.sinks.s3 import MIN_PART_SIZE, S3Upload
 
 DEFAULT_BLOCK_SIZE = 8 * 1024 * 1024
 _S3 = ("s3://", "s3a://")
@@ -46,8 +46,8 @@ class FileSystemSink:
     ) -> None:
         if "::" in url:
             raise SinkError("a chained URL publishes before it is told to; use a plain target")
-        self._block_size = parse_size(block_size)
         self._is_s3 = url.startswith(_S3)
+        self._block_size = _block_size(block_size, MIN_PART_SIZE if self._is_s3 else 1)
         if self._is_s3:  # some stores that speak its protocol want parts of one size
             options = {"fixed_upload_size": True} | options
         try:
@@ -72,6 +72,13 @@ class FileSystemSink:
         if self._is_s3:
             return S3Upload(self._fs, path, self._block_size)
         return FileSystemUpload(self._fs, path, self._block_size)
+
+
+def _block_size(given: str | int, least: int) -> int:
+    size = parse_size(given)
+    if size < least:
+        raise JobError(f"a block size of {size} bytes is too small; at least {least} are needed")
+    return size
 
 
 class FileSystemUpload:

@@ -19,6 +19,8 @@ from cdds.sinks.reporting import exists, reporting
 
 MAX_PARTS = 10_000
 """The most parts of one upload, in the protocol."""
+MIN_PART_SIZE = 5 * 1024 * 1024
+"""The least bytes of a part that is not the last, in the protocol."""
 
 _TOKEN = "cdds-upload"  # noqa: S105  # the name of an object's metadata, not a secret
 
