@@ -111,9 +111,9 @@ class Exporter:
                 artifacts = _not_hidden(artifacts)
                 follower.check()
                 sign = self.signer.sign if self.signer else None
-                staging.commit(f"export-{run_id}.sha256", artifacts, sign)
+                staging.commit(_digests(run_id), artifacts, sign)
         except BaseException as error:
-            log.info("run %s: failed with %s; nothing was left", run_id, type(error).__name__)
+            log.info("run %s: failed with %s", run_id, type(error).__name__)
             raise
         log.info("run %s: finished with %d artifacts", run_id, len(artifacts))
         follower.finish()
@@ -153,7 +153,7 @@ class Exporter:
         self, run_id: str, artifacts: list[Artifact], contents: Contents, warnings: list[str]
     ) -> ExportResult:
         tally = contents.tally
-        digests = f"export-{run_id}.sha256"
+        digests = _digests(run_id)
         return ExportResult(
             run_id=run_id,
             artifacts=tuple(artifacts),
@@ -228,6 +228,10 @@ class _Follower:
                     done=done,
                 )
             )
+
+
+def _digests(run_id: str) -> str:
+    return f"export-{run_id}.sha256"
 
 
 def _not_hidden(artifacts: list[Artifact] | None) -> list[Artifact]:
