@@ -18,6 +18,7 @@ from cdds.crypto.content import CipherName
 from cdds.crypto.envelope import Format
 from cdds.crypto.recipients import KeyTransport
 from cdds.crypto.signer import KeySource, SignerCertificate
+from cdds.errors import CertificateError
 from cdds.exporter import Exporter
 from cdds.model import Dataset, ExportResult, Job, Level, OnInvalid, Timeframe
 from cdds.protocols import CancelToken, ProgressListener, Sink, Source
@@ -96,8 +97,9 @@ def export(
 def _signer(given: Signer | tuple[KeySource, SignerCertificate] | None) -> Signer | None:
     if given is None or isinstance(given, Signer):
         return given
-    key, certificate = given
-    return Signer.load(key, certificate)
+    if not (isinstance(given, tuple) and len(given) == 2):
+        raise CertificateError("a signer is a pair of a private key and its certificate")
+    return Signer.load(*given)
 
 
 def _listener(

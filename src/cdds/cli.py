@@ -31,7 +31,7 @@ import threading
 import traceback
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, time
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import cdds  # its names are loaded when they are used
@@ -321,7 +321,7 @@ def _is_array(location: str) -> bool | None:
 
     # Looking into a pipe would take away what is read.
     file = InputFile(location)
-    if ".json" not in PurePath(location).suffixes[-2:] or file.is_pipe:
+    if ".json" not in file.suffixes[-2:] or file.is_pipe:
         return False
     with file.open() as opened:
         start = opened.content.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()

@@ -15,6 +15,7 @@ import time
 import uuid
 from contextlib import closing
 from datetime import datetime
+from typing import Any
 
 import attrs
 
@@ -43,6 +44,11 @@ _REPORTS_PER_SECOND = 4
 _LARGE_ARCHIVE = 1024**3
 
 
+def _threads(_: object, __: object, value: Any) -> None:
+    if value is not None and not (isinstance(value, int) and value > 0):
+        raise JobError("threads must be a whole number, 1 or more")
+
+
 @attrs.frozen(kw_only=True)
 class Exporter:
     """Exports jobs into a sink, sealed for the recipients of an envelope.
@@ -63,7 +69,7 @@ class Exporter:
     envelope: Envelope
     signer: Signer | None = None
     clock: Clock = attrs.field(factory=SystemClock)
-    threads: int | None = None
+    threads: int | None = attrs.field(default=None, validator=_threads)
 
     def run(
         self,

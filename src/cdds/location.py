@@ -6,12 +6,9 @@ Place: at the ground. It looks at the text alone and opens nothing.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 _LOCAL_SCHEMES = frozenset({"file", "local"})
-_USER = re.compile(r"(\w://)[^/\s]*@")
-_QUERY = re.compile(r"(\w://[^\s?]*)\?\S*")
 
 
 def local_path(location: str) -> Path | None:
@@ -32,15 +29,26 @@ def local_path(location: str) -> Path | None:
     return Path(os.path.expanduser(location))  # noqa: PTH111
 
 
-def shown(text: str) -> str:
-    """Return a location, or a message that holds some, as it may be shown to anybody.
+def shown(location: str) -> str:
+    """Return a location as it may be shown to anybody.
 
-    What may be secret in a URL is left out: what stands before the host, and the query. What
-    cannot be printed is escaped.
+    What may be secret in a URL is left out: user and password before the host, and the query.
+    What cannot be printed is escaped.
 
     >>> shown("https://user:password@host/path?token=secret")
     'https://host/path'
     """
-    text = _QUERY.sub(r"\1", _USER.sub(r"\1", text))
+    if local_path(location) is None:
+        scheme, _, rest = location.partition("://")
+        rest = rest.partition("?")[0]
+        before, at, after = rest.rpartition("@")
+        # A path may hold an @ too; a password may hold anything.
+        is_user = at and (":" in before or "/" not in before)
+        location = f"{scheme}://{after if is_user else rest}"
+    return printable(location)
+
+
+def printable(text: str) -> str:
+    """Return a text with what cannot be printed escaped."""
     text = os.fsencode(text).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -55,7 +55,12 @@ def parse_size(text: str | int) -> int:
     return int(size)
 
 
-def _split_size(value: str | int | None) -> int | None:
+def checked_split_size(value: str | int | None) -> int | None:
+    """Return a split size in bytes.
+
+    Raises:
+        JobError: it is no size, or outside the limits of the ZIP format.
+    """
     if value is None:
         return None
     size = parse_size(value)
@@ -269,7 +274,7 @@ class Job:
     id: str = attrs.field(factory=lambda: str(uuid.uuid4()), validator=_job_id)
     media_types: frozenset[str] | None = attrs.field(default=None, converter=_media_types)
     timeframe: Timeframe | None = None
-    split_size: int | None = attrs.field(default=None, converter=_split_size)
+    split_size: int | None = attrs.field(default=None, converter=checked_split_size)
     on_invalid: OnInvalid = attrs.field(default="fail", validator=one_of(OnInvalid))
     max_rejects: int = attrs.field(default=1000, validator=_max_rejects)
     validate: bool = True

@@ -195,6 +195,6 @@ def test_without_hard_links_each_call_fails_once(
 def test_without_hard_links_the_process_is_killed_at_each_call(
     judge: Judge, inputs: Inputs, tmp_path: Path, kind: str
 ) -> None:
-    """An empty file may be left under an artifact's name, but no mark."""
+    """An empty file may be left under any name; an empty mark is none."""
     names = CALLS.get(kind, "rename,renameat,renameat2:").partition(":")[0]
     sweep(judge("strace"), inputs, tmp_path, f"{names}:signal=KILL", *NO_LINKS, may_leave=True)

@@ -33,7 +33,7 @@ from cdds.archive import Entry, Packager, PackedEntry
 from cdds.archive.deflate import Block
 from cdds.archive.digest import Digest
 from cdds.archive.levels import compression
-from cdds.errors import ArchiveError
+from cdds.errors import ArchiveError, JobError
 
 Judge: TypeAlias = Callable[[str], str]
 TemporaryFolder: TypeAlias = Callable[[], Any]
@@ -558,3 +558,10 @@ def test_blocks_put_in_any_order_give_the_digest_of_their_right_order(order: lis
     for number in order:
         digest.put(number, [blocks[number], b""])
     assert digest.hexdigest() == hashlib.sha256(b"".join(blocks)).hexdigest()
+
+
+@pytest.mark.parametrize("options", [{"level": "x"}, {"split_size": 0}, {"split_size": 2**32}])
+def test_a_packager_that_could_not_pack_is_refused_when_made(options: Any) -> None:
+    """Or it would never end."""
+    with pytest.raises(JobError):
+        Packager(**options)

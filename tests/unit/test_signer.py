@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -36,15 +37,20 @@ def pem(key: Any, password: bytes | None = None) -> bytes:
 def verifies(
     judge: Judge, home: Path, content: bytes, signature: bytes, issuer: x509.Certificate
 ) -> bool:
-    """Let OpenSSL judge a signature, as the documentation shows it."""
+    """Let OpenSSL judge a signature, as the documentation shows it.
+
+    The system's trusted authorities are another one, which must not count.
+    """
     (home / "content").write_bytes(content)
     (home / "signature").write_bytes(signature)
     (home / "issuer.pem").write_bytes(issuer.public_bytes(Encoding.PEM))
+    (home / "trusted").mkdir(exist_ok=True)
     done = subprocess.run(
-        [judge("openssl"), "cms", "-verify", "-binary", "-purpose", "any"]
-        + ["-CAfile", "issuer.pem", "-inform", "DER", "-in", "signature"]
-        + ["-content", "content", "-out", "/dev/null"],
+        [judge("openssl"), "cms", "-verify", "-binary", "-purpose", "any", "-partial_chain"]
+        + ["-no-CApath", "-no-CAstore", "-CAfile", "issuer.pem", "-inform", "DER"]
+        + ["-in", "signature", "-content", "content", "-out", "/dev/null"],
         cwd=home,
+        env=os.environ | {"SSL_CERT_DIR": str(home / "trusted")},
         capture_output=True,
         check=False,
     )
@@ -71,7 +77,7 @@ def test_openssl_accepts_a_signature_and_none_of_other_content(
 def test_a_chain_goes_into_the_signature(
     judge: Judge, tmp_path: Path, issue: Issue, rsa_key: rsa.RSAPrivateKey
 ) -> None:
-    """Who knows the root alone can verify: what is between comes with the signature."""
+    """Who knows the root alone can verify, and who knows the issuer or the signer alone."""
     root_key, middle_key = (rsa.generate_private_key(65537, 2048) for _ in range(2))
     authority = x509.BasicConstraints(ca=True, path_length=None)
     root = issue("Root", key=root_key, extensions=(authority,))
@@ -82,7 +88,25 @@ def test_a_chain_goes_into_the_signature(
     path = tmp_path / "chain.pem"
     path.write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in (middle, leaf)))
     signer = Signer.load(rsa_key, path)
-    assert verifies(judge, tmp_path, b"content", signer.sign(b"content"), root)
+    signature = signer.sign(b"content")
+    assert all(
+        verifies(judge, tmp_path, b"content", signature, one) for one in (root, middle, leaf)
+    )
+
+
+def test_who_is_trusted_by_the_system_cannot_forge(
+    judge: Judge, tmp_path: Path, issue: Issue, rsa_key: rsa.RSAPrivateKey
+) -> None:
+    """A certificate of any authority of the system's is not that of the signer."""
+    forger_key = rsa.generate_private_key(65537, 2048)
+    authority = x509.BasicConstraints(ca=True, path_length=None)
+    forger = issue("Authority", key=forger_key, extensions=(authority,))
+    trusted = tmp_path / "trusted"
+    trusted.mkdir()
+    (trusted / "authority.pem").write_bytes(forger.public_bytes(Encoding.PEM))
+    subprocess.run([judge("openssl"), "rehash", trusted], check=True)
+    signature = Signer.load(forger_key, forger).sign(b"content")
+    assert not verifies(judge, tmp_path, b"content", signature, issue("Signer", key=rsa_key))
 
 
 @pytest.mark.parametrize("form", ["path", "text", "bytes", "der", "value"])
@@ -122,6 +146,7 @@ def test_what_cannot_sign_is_refused(issue: Issue, rsa_key: rsa.RSAPrivateKey) -
     """One reason each."""
     other = rsa.generate_private_key(65537, 2048)
     sealing = x509.KeyUsage(False, False, True, False, False, False, False, False, False)
+    weak = rsa.generate_private_key(65537, 1024)
     edwards = ed25519.Ed25519PrivateKey.generate()
     cases: list[tuple[Any, Any, str]] = [
         (other, issue("Signer"), "not the certificate of the signing key"),
@@ -132,6 +157,8 @@ def test_what_cannot_sign_is_refused(issue: Issue, rsa_key: rsa.RSAPrivateKey) -
         (pem(rsa_key), b"no certificate", "holds no X.509 certificate"),
         ("/no/such/key", issue("Signer"), "cannot read the signing key /no/such/key"),
         (3, issue("Signer"), "RSA or an elliptic curve"),
+        (weak, issue("Signer", key=weak), "RSA key of 1024 bits"),
+        (rsa_key, "no such file", "cannot read the certificate"),
     ]
     for key, certificate, reason in cases:
         with pytest.raises(CertificateError, match=reason):

@@ -701,6 +701,21 @@ def test_a_path_object_or_a_sink_is_taken_as_it_is(tmp_path: Path) -> None:
     assert open_sink(sink) is sink
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "s3://user:PASS/WORD@bucket/x",
+        "nosuch://u:PASSWORD@h/x",
+        "http+nosuch://u:PASSWORD@h?PASSWORD",
+    ],
+)
+def test_no_error_tells_what_is_secret_in_a_target(target: str) -> None:
+    """Who reads the log is not who may write there."""
+    with pytest.raises((SinkError, MissingDependency)) as caught:
+        open_sink(target)
+    assert "WORD" not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
+
+
 @pytest.mark.parametrize("target", ["", "file:", "file://", "nosuch://x", "http+nosuch://x/y"])
 def test_an_unknown_target_is_one_clear_error(target: str) -> None:
     """With what was wrong about it."""

@@ -30,6 +30,7 @@ from cdds.errors import RecordError, SourceError
 from cdds.model import Dataset, Selection
 from cdds.protocols import Lines, LineSnapshot, SizedSnapshot, Snapshot
 from cdds.sources import JsonArray, JsonLines, Records, json_lines
+from cdds.sources.files import InputFile
 
 TemporaryFolder: TypeAlias = Callable[[], Any]
 
@@ -286,6 +287,33 @@ def test_several_compressed_streams_in_a_file_are_one(tmp_path: Path, suffix: st
     path = tmp_path / f"i.jsonl{suffix}"
     path.write_bytes(b"".join(map(COMPRESS[suffix], parts)))
     check_lines(read_lines(JsonLines(interaction=path)), b"".join(parts), str(path))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("size", [1, 13, 26, 100, 4096, 1_000_000])
+def test_a_file_of_zeros_is_no_compressed_file(tmp_path: Path, suffix: str, size: int) -> None:
+    """A crash may leave one, of the size of what should have been there."""
+    path = tmp_path / f"i.jsonl{suffix}"
+    path.write_bytes(bytes(size))
+    with pytest.raises(SourceError):
+        read_lines(JsonLines(interaction=path))
+
+
+@pytest.mark.parametrize("zeros", [1, 2, 3, 5, 300_001])
+def test_an_xz_file_that_is_padded_wrongly_is_refused(tmp_path: Path, zeros: int) -> None:
+    """Padding comes in fours."""
+    path = tmp_path / "i.jsonl.xz"
+    path.write_bytes(lzma.compress(b"{}") + bytes(zeros))
+    with pytest.raises(SourceError, match="damaged"):
+        read_lines(JsonLines(interaction=path))
+
+
+def test_a_query_is_no_part_of_a_name(tmp_path: Path) -> None:
+    """Of a URL that is signed; a local file may be called anything."""
+    location = "https://host/i.jsonl.gz?signature=x.json"
+    assert InputFile(location).suffixes == [".jsonl", ".gz"]
+    assert InputFile(tmp_path / "a?b.jsonl.gz").suffixes == [".jsonl", ".gz"]
+    assert InputFile("a?b.gz").name == "a?b.gz"
 
 
 def test_an_xz_file_may_be_padded(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from cdds.archive.digest import Digest
 from cdds.archive.levels import DeflateBlock
 from cdds.archive.split import Piece, Record, Segment, lay_out
 from cdds.errors import ArchiveError
-from cdds.model import Level
+from cdds.model import Level, checked_split_size, one_of
 
 _MAX_NAME = 1024
 _NO_SIZES = Sizes(0, 0, 0)
@@ -142,7 +142,7 @@ class Packager:
 
     Attributes:
         level: compress for speed or for size.
-        split_size: the most bytes of a segment; None for one file.
+        split_size: the most bytes of a segment, or a text such as ``"100 MB"``; None for one file.
         threads: how many threads deflate; by default two to four, as there are processors.
         modified: the time that entries bear.
 
@@ -152,8 +152,8 @@ class Packager:
     ...         file.writelines(segment.chunks)
     """
 
-    level: Level = "fast"
-    split_size: int | None = None
+    level: Level = attrs.field(default="fast", validator=one_of(Level))
+    split_size: int | None = attrs.field(default=None, converter=checked_split_size)
     threads: int | None = None
     modified: datetime = datetime(1980, 1, 1, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from cdds.crypto.certificates import check_validity, load_chain, read_file
+from cdds.crypto.certificates import MIN_KEY_BITS, check_validity, load_chain, read_file
 from cdds.errors import CertificateError
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -57,6 +57,13 @@ class Signer:
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.key, PrivateKey):
             raise CertificateError("a signing key must be an RSA or an elliptic curve private key")
+        if not isinstance(self.certificate, x509.Certificate):
+            raise CertificateError("a signer takes an x509.Certificate; Signer.load reads files")
+        if isinstance(self.key, rsa.RSAPrivateKey) and self.key.key_size < MIN_KEY_BITS:
+            raise CertificateError(
+                f"the signing key is an RSA key of {self.key.key_size} bits; "
+                f"at least {MIN_KEY_BITS} are needed"
+            )
         try:
             belongs = self.key.public_key() == self.certificate.public_key()
             usage = _key_usage(self.certificate)
@@ -124,6 +131,8 @@ def _load_key(source: KeySource, password: bytes | None) -> PrivateKey:
         source = read_file(origin, "signing key")
     if not isinstance(source, bytes):
         return source
+    if password is not None and not isinstance(password, bytes):
+        raise CertificateError("a password is given as bytes")
     load = (
         serialization.load_pem_private_key
         if _PEM_START in source

@@ -19,7 +19,7 @@ from cdds.errors import JobError, MissingDependency, SinkError
 from cdds.location import shown
 from cdds.model import parse_size
 from cdds.protocols import Buffer, Upload
-from cdds.sinks.reporting import exists, reporting
+from cdds.sinks.reporting import exists, in_words, reporting
 from cdds.sinks.s3 import MIN_PART_SIZE, S3Upload
 
 DEFAULT_BLOCK_SIZE = 8 * 1024 * 1024
@@ -47,6 +47,11 @@ class FileSystemSink:
         if "::" in url:
             raise SinkError("a chained URL publishes before it is told to; use a plain target")
         self._is_s3 = url.startswith(_S3)
+        bucket = url.partition("://")[2].partition("/")[0]
+        if self._is_s3 and ("@" in bucket or (":" in bucket and not bucket.startswith("arn:"))):
+            raise SinkError(
+                "an S3 URL holds no credentials; give them as options, or in the environment"
+            )
         self._block_size = _block_size(block_size, MIN_PART_SIZE if self._is_s3 else 1)
         if self._is_s3:  # some stores that speak its protocol want parts of one size
             options = {"fixed_upload_size": True} | options
@@ -55,7 +60,7 @@ class FileSystemSink:
         except ImportError as error:
             raise MissingDependency(f"cannot open the target: {error}") from error
         except Exception as error:  # noqa: BLE001  # each file system has errors of its own
-            raise SinkError(f"cannot open the target: {shown(str(error))}") from None
+            raise SinkError(f"cannot open {shown(url)}: {in_words(error)}") from None
         self._root = self._root.rstrip("/")
 
     def __repr__(self) -> str:

@@ -10,12 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cdds.errors import ArtifactExists, CddsError, SinkError
-from cdds.location import shown
+from cdds.location import printable
 
 
 def exists(path: str) -> ArtifactExists:
     """Return the error for a name that is taken."""
     return ArtifactExists(f"{path} exists already; nothing is overwritten")
+
+
+def in_words(error: Exception) -> str:
+    """Return what a storage's error says, unless it quotes a URL, which may hold a password."""
+    text = getattr(error, "strerror", None) or str(error)
+    is_safe = text and "://" not in text and "@" not in text
+    return printable(text) if is_safe else type(error).__name__
 
 
 @contextmanager
@@ -26,5 +33,4 @@ def reporting(where: str | Path) -> Iterator[None]:
     except CddsError:
         raise
     except Exception as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise SinkError(f"cannot write to {where}: {shown(reason)}") from error
+        raise SinkError(f"cannot write to {where}: {in_words(error)}") from error

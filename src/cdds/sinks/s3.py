@@ -82,7 +82,7 @@ class S3Upload:
         with reporting(self._path):
             self._may_be_committed = True
             try:
-                self._file.commit()
+                self._complete()
             except Exception as error:
                 # It may have succeeded, and only its answer was lost: then a second try, which is
                 # made below this library, finds the name taken.
@@ -100,6 +100,22 @@ class S3Upload:
             self._committed = self._may_be_committed = False
             with suppress(FileNotFoundError):  # there is no such upload any more
                 self._file.discard()
+
+    def _complete(self) -> None:
+        if self._size:
+            self._file.commit()
+            return
+        # An upload without parts cannot be completed, and s3fs would overwrite.
+        bucket, key, _ = self._fs.split_path(self._path)
+        self._fs.call_s3(
+            "put_object",
+            Bucket=bucket,
+            Key=key,
+            Body=b"",
+            IfNoneMatch="*",
+            Metadata={_TOKEN: self._token},
+        )
+        self._file.discard()
 
     def _is_ours(self) -> bool:
         """Tell whether the object of that name is the one of this upload."""

@@ -12,7 +12,7 @@ from bz2 import BZ2Decompressor
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from lzma import LZMADecompressor, LZMAError
+from lzma import FORMAT_XZ, LZMADecompressor, LZMAError
 from typing import IO, TYPE_CHECKING, TypeAlias
 
 from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor
@@ -38,11 +38,11 @@ class Decompressed(io.RawIOBase):
     Args:
         stored: the file as it is stored.
         decompressor: makes what decompresses one stream.
-        padding: a byte that may stand after streams any number of times; none when left out.
+        padding: so many zeros, or a multiple, may stand after a stream; 0 for none.
     """
 
     def __init__(
-        self, stored: IO[bytes], decompressor: Callable[[], Decompressor], padding: bytes = b""
+        self, stored: IO[bytes], decompressor: Callable[[], Decompressor], padding: int = 0
     ) -> None:
         super().__init__()
         self._stored = stored
@@ -91,18 +91,25 @@ class Decompressed(io.RawIOBase):
 
     def _after_stream(self) -> bytes:
         """Return the start of the next stream; nothing at the end of the file."""
-        rest = self._stream.unused_data.lstrip(self._padding)
-        while not rest and (more := self._stored.read(_READ_SIZE)):
-            rest = more.lstrip(self._padding)
-        return rest
+        zeros = 0
+        more = self._stream.unused_data or self._stored.read(_READ_SIZE)
+        while more:
+            rest = more.lstrip(b"\0") if self._padding else more
+            zeros += len(more) - len(rest)
+            if rest:
+                break
+            more = self._stored.read(_READ_SIZE)
+        if self._padding and zeros % self._padding:
+            raise Damaged("it is damaged: its streams are padded wrongly")
+        return rest if more else b""
 
 
 def decompressed(stored: IO[bytes], suffix: str) -> Decompressed:
-    """Return the content of a file whose name ends in ``.gz``, ``.bz2``, ``.xz`` or ``.lzma``."""
+    """Return the content of a file whose name ends in ``.gz``, ``.bz2`` or ``.xz``."""
     match suffix:
         case ".gz":
-            return Decompressed(stored, partial(IgzipDecompressor, flag=DECOMP_GZIP), b"\0")
+            return Decompressed(stored, partial(IgzipDecompressor, flag=DECOMP_GZIP), padding=1)
         case ".bz2":
             return Decompressed(stored, BZ2Decompressor)
         case _:
-            return Decompressed(stored, LZMADecompressor, b"\0")
+            return Decompressed(stored, partial(LZMADecompressor, FORMAT_XZ), padding=4)

@@ -7,9 +7,10 @@ loaded for the rest. Every failure becomes a `SourceError` that names the file.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import PurePath
 from typing import IO, TypeAlias, cast
 
 import attrs
@@ -20,10 +21,10 @@ from cdds.sources.damage import Damaged
 
 Location: TypeAlias = "str | os.PathLike[str]"
 
-COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".lzma"})
+COMPRESSED = frozenset({".gz", ".bz2", ".xz"})
 """The endings of files that are decompressed on the way."""
-_UNSUPPORTED = frozenset({".zip", ".zst", ".7z", ".lz4", ".br", ".z"})
-"""Not read, for what reads them takes the first member only, or a cut-off file for a whole one."""
+_UNSUPPORTED = frozenset({".zip", ".zst", ".7z", ".lz4", ".lzma", ".br", ".z"})
+"""Not read, for what reads them takes the first member only, or a broken file for a whole one."""
 
 
 @attrs.frozen
@@ -75,6 +76,12 @@ class InputFile:
         return self._path.stat().st_size if self._path and self._path.is_file() else None
 
     @property
+    def suffixes(self) -> list[str]:
+        """The endings of its name, in lower case; a URL's query is no part of it."""
+        path = self._path or PurePath(re.split(r"[?#]", self._location, maxsplit=1)[0])
+        return [suffix.lower() for suffix in path.suffixes]
+
+    @property
     def is_pipe(self) -> bool:
         """Whether it is a named pipe, of which what was read once is gone."""
         return self._path is not None and self._path.is_fifo()
@@ -116,7 +123,7 @@ class InputFile:
         return cast(IO[bytes], file.open())
 
     def _decompress(self, stored: IO[bytes]) -> IO[bytes]:
-        suffix = Path(self._location).suffix.lower()
+        suffix = "".join(self.suffixes[-1:])
         if suffix in _UNSUPPORTED:
             raise SourceError(f"{self.name}: {suffix} files cannot be read; unpack it first")
         if suffix not in COMPRESSED:
