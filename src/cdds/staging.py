@@ -26,6 +26,7 @@ class Staging:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._staged: list[Upload] = []
+        self._mark: Upload | None = None
         self._done = False
 
     def __enter__(self) -> Staging:
@@ -75,7 +76,8 @@ class Staging:
         for upload in self._staged[:-1]:
             upload.commit()
         self._sync()
-        self._staged[-1].commit()
+        self._mark = self._staged[-1]
+        self._mark.commit()
         self._sync()
         self._done = True
 
@@ -84,12 +86,18 @@ class Staging:
             self._sink.sync()
 
     def _take_back(self) -> None:
-        """Remove everything, the commit mark first; what cannot be removed is told in the log."""
+        """Remove everything, the commit mark first; what cannot be removed is told in the log.
+
+        Where the mark may be visible and cannot be removed, all that it names stays: a set is
+        whole, or there is none.
+        """
         for upload in reversed(self._staged):
             try:
                 upload.abort()
             except Exception as error:  # noqa: BLE001  # a host's sink; the rest must go too
                 _log.warning("a part of the export is left behind: %s", error)
+                if upload is self._mark:
+                    return
 
 
 def _lines(artifacts: Sequence[Artifact]) -> Iterator[bytes]:
