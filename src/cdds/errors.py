@@ -75,7 +75,7 @@ class EnvelopeError(CddsError):
 
 
 class SinkError(CddsError):
-    """The storage refused or failed; nothing of the run is visible in it."""
+    """The storage refused or failed; no incomplete set of the run is visible in it."""
 
 
 class ArtifactExists(SinkError):

@@ -67,7 +67,8 @@ class Staging:
         Where `sign` is given, the signature that it makes of that file stands beside it.
 
         Raises:
-            SinkError: the sink refused one; then none is visible.
+            SinkError: the sink refused one; then none is visible, or, where not even the mark
+                can be taken back, all are.
         """
         if sign is not None:
             signature = sign(b"".join(_lines(artifacts)))

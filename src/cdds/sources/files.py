@@ -21,8 +21,7 @@ from cdds.sources.damage import Damaged
 
 Location: TypeAlias = "str | os.PathLike[str]"
 
-COMPRESSED = frozenset({".gz", ".bz2", ".xz"})
-"""The endings of files that are decompressed on the way."""
+_COMPRESSED = frozenset({".gz", ".bz2", ".xz"})
 _UNSUPPORTED = frozenset({".zip", ".zst", ".7z", ".lz4", ".lzma", ".br", ".z"})
 """Not read, for what reads them takes the first member only, or a broken file for a whole one."""
 
@@ -126,7 +125,7 @@ class InputFile:
         suffix = "".join(self.suffixes[-1:])
         if suffix in _UNSUPPORTED:
             raise SourceError(f"{self.name}: {suffix} files cannot be read; unpack it first")
-        if suffix not in COMPRESSED:
+        if suffix not in _COMPRESSED:
             return stored
         from cdds.sources.decompression import decompressed
 
