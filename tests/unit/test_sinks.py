@@ -13,169 +13,20 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
-import attrs
 import fsspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stores import S3_KEYS, LocalStore, MemoryStore, Store, numbers, s3_store, staged
 
 from cdds.errors import ArtifactExists, CddsError, JobError, MissingDependency, SinkError
-from cdds.protocols import Buffer, Sink, Upload
+from cdds.protocols import Buffer
 from cdds.sinks import LocalSink, open_sink, s3
 from cdds.sinks.filesystem import FileSystemSink
 from cdds.sinks.local import STAGED_PREFIX
 from cdds.staging import Staging
-
-Listing: TypeAlias = dict[str, bytes]
-
-
-class Store(Protocol):
-    """A sink, and a second way to look at and change what is in it."""
-
-    @property
-    def sink(self) -> Any:
-        """Return the sink."""
-        ...
-
-    def visible(self) -> Listing:
-        """Return what a reader sees."""
-        ...
-
-    def everything(self) -> list[str]:
-        """Return the names of all that is there, hidden and unfinished things included."""
-        ...
-
-    def put(self, name: str, data: bytes) -> None:
-        """Have somebody else put something there."""
-        ...
-
-
-@attrs.frozen
-class LocalStore:
-    folder: Path
-    sink: Sink
-
-    def visible(self) -> Listing:
-        if not self.folder.exists():
-            return {}
-        return {
-            path.name: path.read_bytes()
-            for path in self.folder.iterdir()
-            if not path.name.startswith(".")
-        }
-
-    def everything(self) -> list[str]:
-        return sorted(os.listdir(self.folder)) if self.folder.exists() else []  # noqa: PTH208
-
-    def put(self, name: str, data: bytes) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / name).write_bytes(data)
-
-
-@attrs.frozen
-class MemoryStore:
-    root: str
-    sink: Sink
-
-    @property
-    def _fs(self) -> Any:
-        return fsspec.filesystem("memory")
-
-    def visible(self) -> Listing:
-        return {
-            path.removeprefix(f"/{self.root}/"): self._fs.cat_file(path)
-            for path in self._fs.find(f"/{self.root}")
-        }
-
-    def everything(self) -> list[str]:
-        return sorted(self.visible())
-
-    def put(self, name: str, data: bytes) -> None:
-        self._fs.pipe_file(f"/{self.root}/{name}", data)
-
-
-@attrs.frozen
-class S3Store:
-    client: Any
-    bucket: str
-    sink: Sink
-
-    def visible(self) -> Listing:
-        found = self.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
-        return {item["Key"].removeprefix("folder/"): self._get(item["Key"]) for item in found}
-
-    def _get(self, key: str) -> bytes:
-        data: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-        return data
-
-    def everything(self) -> list[str]:
-        uploads = self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
-        return sorted(self.visible()) + [f"upload of {upload['Key']}" for upload in uploads]
-
-    def put(self, name: str, data: bytes) -> None:
-        self.client.put_object(Bucket=self.bucket, Key=f"folder/{name}", Body=data)
-
-
-numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    """Start an S3 server of one's own; no region is given, or s3fs would not find buckets."""
-    server_module = pytest.importorskip("moto.server", reason="moto[server] is not installed")
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
-    server = server_module.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-S3_KEYS = {"key": "testing", "secret": "testing"}
-
-
-def s3_store(endpoint: str, **options: Any) -> S3Store:
-    import botocore.session  # type: ignore[import-untyped]
-
-    client = botocore.session.get_session().create_client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=S3_KEYS["key"],
-        aws_secret_access_key=S3_KEYS["secret"],
-    )
-    bucket = f"bucket-{next(numbers)}"
-    client.create_bucket(Bucket=bucket)
-    sink = FileSystemSink(f"s3://{bucket}/folder", endpoint_url=endpoint, **S3_KEYS, **options)
-    return S3Store(client, bucket, sink)
-
-
-@pytest.fixture(params=["local", "memory", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Return an empty store of each kind."""
-    if request.param == "local":
-        return LocalStore(tmp_path / "exports", LocalSink(tmp_path / "exports"))
-    if request.param == "memory":
-        root = f"exports-{next(numbers)}"
-        return MemoryStore(root, open_sink(f"memory://{root}"))
-    return s3_store(request.getfixturevalue("s3_endpoint"))
-
-
-@pytest.fixture
-def local(tmp_path: Path) -> LocalStore:
-    """Return an empty local store."""
-    return LocalStore(tmp_path / "exports", LocalSink(tmp_path / "exports"))
-
-
-def staged(sink: Sink, name: str, *chunks: Buffer) -> Upload:
-    upload = sink.create(name)
-    for chunk in chunks:
-        upload.write(chunk)
-    upload.stage()
-    return upload
-
 
 # The laws of every sink
 
