@@ -11,7 +11,8 @@ Place: at the ground; everything above may import it. It holds no logic.
     ├── ArchiveError             an archive would break a limit of the ZIP format
     ├── EnvelopeError            a message would break a limit of its cipher
     ├── SinkError                the storage refused or failed
-    │   └── ArtifactExists       the name is taken; nothing is ever overwritten
+    │   ├── ArtifactExists       the name is taken; nothing is ever overwritten
+    │   └── ArtifactMissing      there is nothing of that name to be read
     ├── Cancelled                the caller asked the run to stop
     └── MissingDependency        an optional package has to be installed first
 
@@ -80,6 +81,10 @@ class SinkError(CddsError):
 
 class ArtifactExists(SinkError):
     """An artifact of that name is there already; it was left as it is."""
+
+
+class ArtifactMissing(SinkError):
+    """There is no artifact of that name, or none any more."""
 
 
 class Cancelled(CddsError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
@@ -153,6 +153,83 @@ class DurableSink(Protocol):
 
     def sync(self) -> None:
         """Make all commits so far durable."""
+        ...
+
+
+@attrs.frozen
+class Stored:
+    """Something that a sink holds.
+
+    Attributes:
+        name: the artifact's name; of something staged, the name that it was to become.
+        size: its bytes, 0 where they are not known.
+        staged: what the sink calls it while it is not committed, such as the name of a temporary
+            file or the identifier of a multipart upload; None for what is visible.
+    """
+
+    name: str
+    size: int
+    staged: str | None = None
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """A sink that can give back, list and remove what it holds.
+
+    The name of an artifact is one plain name: no separator of folders, no NUL, and no dot at its
+    beginning. Any other is refused, so nothing outside the sink is ever read or removed.
+    """
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes `start` <= i < `end` of an artifact, in chunks of at most 1 MiB.
+
+        A range may reach beyond the artifact: it then holds what there is. The artifact is opened
+        when the first chunk is asked for, and closed with the iterator.
+
+        Raises:
+            ArtifactMissing: there is none of that name.
+            JobError: the range begins or ends before the artifact does.
+            SinkError: it cannot be read, or the name is refused.
+        """
+        ...
+
+    def stored(self, prefix: str = "") -> Iterator[Stored]:
+        """Yield all whose artifact name begins with `prefix`, in no order.
+
+        What is committed and what is staged alike, also what others stage at this moment.
+
+        Raises:
+            SinkError: the sink cannot be listed.
+        """
+        ...
+
+    def remove(self, item: Stored) -> None:
+        """Remove something permanently, with all its versions where the sink keeps such.
+
+        Only that: what is staged or committed under the same name besides stays. What is gone
+        already is no error.
+
+        Raises:
+            SinkError: it cannot be removed, or no such thing can be of this sink.
+        """
+        ...
+
+
+@runtime_checkable
+class SigningSink(Protocol):
+    """A sink that can make links by which anybody may fetch one artifact for some time."""
+
+    def signed_url(self, name: str, lifetime: timedelta) -> str:
+        """Return a link to an artifact; whether there is such an artifact is not looked up.
+
+        Args:
+            name: the artifact's plain name.
+            lifetime: how long the link works from now on, cut to whole seconds.
+
+        Raises:
+            JobError: no link of this sink can live so long, or it would be less than a second.
+            SinkError: it cannot be signed, or the name is refused.
+        """
         ...
 
 

@@ -9,16 +9,28 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
+import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from cdds.errors import SinkError
-from cdds.protocols import Buffer
+from cdds.protocols import Buffer, Stored
+from cdds.sinks.reading import check_name, check_range, chunks, is_plain
 from cdds.sinks.reporting import exists, reporting
 
 STAGED_PREFIX = ".cdds-staged-"
-"""How the names of staged files begin; what a crash leaves behind can be told by it."""
+"""How the names of staged files begin; what a crash leaves behind can be told by it.
+
+The name of the artifact follows, a dot, and a token that no other upload has. So where names of
+files have 255 bytes at most, those of artifacts have 225.
+"""
+
+_TOKEN_SIZE = 8
+_STAGED = re.compile(rf"{re.escape(STAGED_PREFIX)}(.+)\.[0-9a-f]{{{2 * _TOKEN_SIZE}}}", re.DOTALL)
 
 # The kernel is told to write back early, so that the final fsync has little left to wait for and
 # an export does not push everything else out of the page cache.
@@ -56,6 +68,54 @@ class LocalSink:
         with reporting(self._folder):
             _sync_folder(self._folder)
 
+    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes `start` <= i < `end` of an artifact, in chunks of at most 1 MiB.
+
+        Raises:
+            ArtifactMissing: there is no file of that name.
+            JobError: the range begins or ends before the artifact does.
+            SinkError: it cannot be read, is a link, or the name is not a plain one.
+        """
+        check_name(name)
+        check_range(start, end)
+        path = self._folder / name
+        return chunks(lambda: _open_file(path), str(path), start, end)
+
+    def stored(self, prefix: str = "") -> Iterator[Stored]:
+        """Yield the artifacts whose names begin with `prefix`, and the staged files for such.
+
+        Files only: no subfolders, no links, nothing else that is hidden. A folder that does not
+        exist holds nothing.
+
+        Raises:
+            SinkError: the folder cannot be listed.
+        """
+        with reporting(self._folder, "list"):
+            try:
+                entries = os.scandir(self._folder)
+            except FileNotFoundError:
+                return
+            with entries:
+                for entry in entries:
+                    item = _described(entry)
+                    if item is not None and item.name.startswith(prefix):
+                        yield item
+
+    def remove(self, item: Stored) -> None:
+        """Remove one file, committed or staged, and force that to the disk.
+
+        Raises:
+            SinkError: it cannot be removed, or it is not the name of such a file.
+        """
+        check_name(item.name)
+        if item.staged is not None and _artifact(item.staged) != item.name:
+            raise SinkError(f"{item.staged!a} is no staged file of {item.name!a}")
+        path = self._folder / (item.name if item.staged is None else item.staged)
+        with reporting(path, "remove"):
+            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # then the folder is gone with all that was in it
+                _sync_folder(self._folder)
+
 
 class LocalUpload:
     """One artifact being written to a folder."""
@@ -66,7 +126,7 @@ class LocalUpload:
     def __init__(self, folder: str, name: str, made: tuple[Path, ...] = ()) -> None:
         self._folder = folder
         self._name = name
-        self._token = secrets.token_bytes(8)
+        self._token = secrets.token_bytes(_TOKEN_SIZE)
         self._made = made
         self._committed = False
         if os.path.lexists(self._final):
@@ -81,7 +141,8 @@ class LocalUpload:
 
     @property
     def _staged(self) -> str:
-        return os.path.join(self._folder, STAGED_PREFIX + self._token.hex())  # noqa: PTH118
+        name = f"{STAGED_PREFIX}{self._name}.{self._token.hex()}"
+        return os.path.join(self._folder, name)  # noqa: PTH118
 
     def write(self, data: Buffer) -> None:
         """Append bytes to the staged file."""
@@ -154,6 +215,37 @@ class LocalUpload:
         if self._fd is not None:
             fd, self._fd = self._fd, None
             os.close(fd)
+
+
+def _artifact(staged: str) -> str | None:
+    """Return which artifact a staged file was to become, None where it is no staged file."""
+    match = _STAGED.fullmatch(staged)
+    return match and match[1]
+
+
+def _described(entry: os.DirEntry[str]) -> Stored | None:
+    """Return what an entry of the folder is, None where it is nothing of a sink."""
+    artifact = _artifact(entry.name)
+    name = artifact or entry.name
+    try:
+        if not is_plain(name) or not entry.is_file(follow_symlinks=False):
+            return None
+        size = entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:  # committed or removed since it was listed
+        return None
+    return Stored(name, size, staged=entry.name if artifact else None)
+
+
+def _open_file(path: Path) -> BinaryIO:
+    """Open a regular file; a link would lead out of the folder, and a pipe would never open."""
+    flags = os.O_RDONLY
+    for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"):
+        flags |= getattr(os, name, 0)
+    file = open(os.open(path, flags), "rb", buffering=0)  # noqa: SIM115, PTH123
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 def _make_folder(folder: Path) -> tuple[Path, ...]:

@@ -26,11 +26,14 @@ def in_words(error: Exception) -> str:
 
 
 @contextmanager
-def reporting(where: str | Path) -> Iterator[None]:
-    """Turn any error of a storage into a `SinkError`: each library has errors of its own."""
+def reporting(where: str | Path, doing: str = "write to") -> Iterator[None]:
+    """Turn any error of a storage into a `SinkError`: each library has errors of its own.
+
+    `doing` is what cannot be done then, in words before `where`.
+    """
     try:
         yield
     except CddsError:
         raise
     except Exception as error:
-        raise SinkError(f"cannot write to {where}: {in_words(error)}") from error
+        raise SinkError(f"cannot {doing} {where}: {in_words(error)}") from error
