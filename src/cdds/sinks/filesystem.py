@@ -8,26 +8,34 @@ written.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from datetime import timedelta
+from typing import Any, Self
 
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
-from fsspec.spec import AbstractBufferedFile
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+from fsspec.utils import get_protocol
 
 from cdds.errors import JobError, MissingDependency, SinkError
 from cdds.location import shown
 from cdds.model import parse_size
-from cdds.protocols import Buffer, Upload
+from cdds.protocols import Buffer, Stored, Upload
+from cdds.sinks.reading import check_name, check_range, chunks, is_plain
 from cdds.sinks.reporting import exists, in_words, reporting
-from cdds.sinks.s3 import MIN_PART_SIZE, S3Upload
 
 DEFAULT_BLOCK_SIZE = 8 * 1024 * 1024
+_READ_AHEAD = 8 * 1024 * 1024
 _S3 = ("s3://", "s3a://")
 
 
 class FileSystemSink:
     """A folder, or a prefix, of an fsspec file system, by its URL.
+
+    As `pathlib.Path` does, it makes an object of the subclass that fits: one that signs links for
+    file systems that can, and one for S3. What such a file system stages is not in its listings,
+    so nothing staged is ever among what is stored, but for S3.
 
     Args:
         url: such as ``memory://exports`` or ``s3://bucket/prefix``.
@@ -41,20 +49,20 @@ class FileSystemSink:
         MissingDependency: the package for it is not installed.
     """
 
+    _least_block_size = 1
+
+    def __new__(cls, url: str = "", **_: Any) -> Self:
+        """Choose the class by the URL, which is missing only when a sink is unpickled."""
+        chosen: Any = _class_for(url) if cls is FileSystemSink and url else cls
+        sink: Self = object.__new__(chosen)
+        return sink
+
     def __init__(
         self, url: str, *, block_size: str | int = DEFAULT_BLOCK_SIZE, **options: Any
     ) -> None:
         if "::" in url:
             raise SinkError("a chained URL publishes before it is told to; use a plain target")
-        self._is_s3 = url.startswith(_S3)
-        bucket = url.partition("://")[2].partition("/")[0]
-        if self._is_s3 and ("@" in bucket or (":" in bucket and not bucket.startswith("arn:"))):
-            raise SinkError(
-                "an S3 URL holds no credentials; give them as options, or in the environment"
-            )
-        self._block_size = _block_size(block_size, MIN_PART_SIZE if self._is_s3 else 1)
-        if self._is_s3:  # some stores that speak its protocol want parts of one size
-            options = {"fixed_upload_size": True} | options
+        self._block_size = _block_size(block_size, self._least_block_size)
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
@@ -64,7 +72,7 @@ class FileSystemSink:
         self._root = self._root.rstrip("/")
 
     def __repr__(self) -> str:
-        return f"FileSystemSink({self._root!r})"
+        return f"{type(self).__name__}({self._root!r})"
 
     def create(self, name: str) -> Upload:
         """Begin an artifact of that name.
@@ -73,10 +81,93 @@ class FileSystemSink:
             ArtifactExists: the name is taken.
             SinkError: the file system cannot be written, or cannot hold a commit back.
         """
-        path = f"{self._root}/{name}"
-        if self._is_s3:
-            return S3Upload(self._fs, path, self._block_size)
-        return FileSystemUpload(self._fs, path, self._block_size)
+        return FileSystemUpload(self._fs, f"{self._root}/{name}", self._block_size)
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes `start` <= i < `end` of an artifact, in chunks of at most 1 MiB.
+
+        Raises:
+            ArtifactMissing: there is none of that name.
+            JobError: the range begins or ends before the artifact does.
+            SinkError: it cannot be read, or the name is not a plain one.
+        """
+        path = self._path(name)
+        check_range(start, end)
+        wanted = _READ_AHEAD if end is None else max(1, min(_READ_AHEAD, end - start))
+        return chunks(lambda: _open_to_read(self._fs, path, wanted), path, start, end)
+
+    def stored(self, prefix: str = "") -> Iterator[Stored]:
+        """Yield the artifacts whose names begin with `prefix`; no subfolders.
+
+        A folder that does not exist holds nothing.
+
+        Raises:
+            SinkError: the file system cannot be listed.
+        """
+        with reporting(self._root, "list"):
+            self._fs.invalidate_cache()  # others have put something there, or removed it
+            try:
+                entries = self._fs.ls(self._root, detail=True)
+            except FileNotFoundError:
+                return
+        for entry in entries:
+            name = entry["name"].rpartition("/")[2]
+            is_artifact = entry["type"] == "file" and entry["name"] != self._root
+            if is_artifact and is_plain(name) and name.startswith(prefix):
+                yield Stored(name, entry["size"] or 0)
+
+    def remove(self, item: Stored) -> None:
+        """Remove an artifact.
+
+        Raises:
+            SinkError: it cannot be removed, or the name is not a plain one.
+        """
+        path = self._path(item.name)
+        if item.staged is not None:
+            raise SinkError(f"{self._root} lists nothing that is staged, so it removes no such")
+        with reporting(path, "remove"), suppress(FileNotFoundError):
+            self._fs.rm_file(path)
+
+    def _path(self, name: str) -> str:
+        """Return the path of an artifact whose name may come from anywhere.
+
+        Raises:
+            SinkError: it is not a plain name.
+        """
+        check_name(name)
+        return f"{self._root}/{name}"
+
+
+class SigningFileSystemSink(FileSystemSink):
+    """The sink for file systems that can sign links, such as the clouds' object stores."""
+
+    def signed_url(self, name: str, lifetime: timedelta) -> str:
+        """Return a link by which anybody may fetch the artifact for so long.
+
+        Raises:
+            JobError: the lifetime is less than a second.
+            SinkError: the link cannot be signed, or the name is not a plain one.
+        """
+        path = self._path(name)
+        seconds = lifetime // timedelta(seconds=1)
+        if seconds < 1:
+            raise JobError(f"a link cannot live for {lifetime}; give a second or more")
+        with reporting(path, "sign a link to"):
+            return str(self._fs.sign(path, expiration=seconds))
+
+
+def _class_for(url: str) -> type[FileSystemSink]:
+    """Return the class of the sink for a URL: a runtime protocol is told by a class's methods."""
+    if url.startswith(_S3):
+        from cdds.sinks.s3 import S3Sink  # stands above this module
+
+        return S3Sink
+    try:
+        found = fsspec.get_filesystem_class(get_protocol(url))
+    except Exception:  # noqa: BLE001  # opening it will tell what is wrong
+        return FileSystemSink
+    can_sign = found.sign is not AbstractFileSystem.sign
+    return SigningFileSystemSink if can_sign else FileSystemSink
 
 
 def _block_size(given: str | int, least: int) -> int:
@@ -84,6 +175,21 @@ def _block_size(given: str | int, least: int) -> int:
     if size < least:
         raise JobError(f"a block size of {size} bytes is too small; at least {least} are needed")
     return size
+
+
+def _open_to_read(fs: Any, path: str, block_size: int) -> Any:
+    """Open a file that reads so many bytes ahead.
+
+    Raises:
+        FileNotFoundError: there is none, or it is a folder.
+    """
+    if isinstance(fs, MemoryFileSystem):  # all who open a file there share one position
+        return io.BytesIO(fs.cat_file(path))
+    file = fs.open(path, "rb", block_size=block_size, cache_type="readahead")
+    if getattr(file, "details", {}).get("type") != "directory":
+        return file
+    file.close()
+    raise FileNotFoundError(path)
 
 
 class FileSystemUpload:
