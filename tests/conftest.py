@@ -6,13 +6,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import attrs
 import pytest
+from catalogs import KINDS, new_database, start_server
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -26,6 +27,7 @@ settings.load_profile("cdds")
 Judge: TypeAlias = Callable[[str], str]
 TemporaryFolder: TypeAlias = Callable[[], Any]
 Issue: TypeAlias = Callable[..., x509.Certificate]
+NewCatalogUrl: TypeAlias = Callable[[str], AbstractContextManager[str]]
 
 _OTHER_NAMES = {"7zz": ("7zz", "7z")}
 
@@ -57,6 +59,40 @@ def folder() -> TemporaryFolder:
             yield Path(name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """Return a running server of PostgreSQL."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    server = start_server()
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def new_catalog_url(request: pytest.FixtureRequest) -> NewCatalogUrl:
+    """Return a maker of empty databases of one of the `catalogs.KINDS`, for a ``with`` block."""
+
+    @contextmanager
+    def make(kind: str) -> Iterator[str]:
+        if kind == "memory":
+            yield "sqlite://"
+        elif kind == "sqlite":
+            with tempfile.TemporaryDirectory(prefix="cdds-test-") as name:
+                yield f"sqlite:///{name}/catalog.db"
+        else:
+            with new_database(request.getfixturevalue("postgres")) as url:
+                yield url
+
+    return make
+
+
+@pytest.fixture(params=KINDS)
+def catalog_url(request: pytest.FixtureRequest, new_catalog_url: NewCatalogUrl) -> Iterator[str]:
+    """Return the URL of an empty database, of each kind in turn."""
+    with new_catalog_url(request.param) as url:
+        yield url
 
 
 @attrs.frozen

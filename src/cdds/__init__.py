@@ -8,10 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cdds import datasets, errors, sinks, sources
+    from cdds import access, catalog, datasets, errors, schedule, service, sinks, sources
     from cdds._version import __version__
+    from cdds.access import Permission, Principal
     from cdds.api import export
     from cdds.archive import Packager
+    from cdds.catalog import Catalog, JobSettings
     from cdds.crypto import Envelope, Signer
     from cdds.errors import CddsError
     from cdds.exporter import Exporter
@@ -26,17 +28,26 @@ if TYPE_CHECKING:
         Timeframe,
     )
     from cdds.reject import Reject
+    from cdds.schedule import Hourly, Once
+    from cdds.service import DownloadService
 
 _HOMES = {
     "Artifact": "model",
+    "Catalog": "catalog",
     "CddsError": "errors",
     "DataFile": "model",
     "Dataset": "model",
+    "DownloadService": "service",
     "Envelope": "crypto",
     "ExportResult": "model",
     "Exporter": "exporter",
+    "Hourly": "schedule",
     "Job": "model",
+    "JobSettings": "catalog",
+    "Once": "schedule",
     "Packager": "archive",
+    "Permission": "access",
+    "Principal": "access",
     "Progress": "model",
     "Reject": "reject",
     "Selection": "model",
@@ -45,27 +56,40 @@ _HOMES = {
     "__version__": "_version",
     "export": "api",
 }
-_ROOMS = frozenset({"datasets", "errors", "sinks", "sources"})
+_ROOMS = frozenset(
+    {"access", "catalog", "datasets", "errors", "schedule", "service", "sinks", "sources"}
+)
 
 __all__ = [
     "Artifact",
+    "Catalog",
     "CddsError",
     "DataFile",
     "Dataset",
+    "DownloadService",
     "Envelope",
     "ExportResult",
     "Exporter",
+    "Hourly",
     "Job",
+    "JobSettings",
+    "Once",
     "Packager",
+    "Permission",
+    "Principal",
     "Progress",
     "Reject",
     "Selection",
     "Signer",
     "Timeframe",
     "__version__",
+    "access",
+    "catalog",
     "datasets",
     "errors",
     "export",
+    "schedule",
+    "service",
     "sinks",
     "sources",
 ]

@@ -4,7 +4,20 @@ Place: at the ground; everything above may import it. It holds no logic.
 
     CddsError
     ├── JobError                 the request makes no sense: sizes, time frame, names, media types
+    │   ├── UnsupportedSource    a source that cannot be exported, such as Info Mart
+    │   ├── NotEditable          a one-time job cannot be changed once it is submitted
+    │   ├── NotResumable         a one-time job that has started cannot be resumed
+    │   ├── NotRunnable          a one-time job has run already
+    │   └── StillInProgress      a run is in progress; wait for its end, or cancel it
+    ├── AccessDenied             the principal may not do this
+    ├── NotFound                 there is no such thing, or none that the principal may see
+    │   └── ArtifactGone         an artifact has expired, was deleted, or is missing
     ├── CertificateError         a certificate or its key is unreadable or unsuitable
+    │   └── NoCertificate        the owner has no certificate in their preferences
+    ├── CatalogError             the database cannot be reached, read or written
+    │   ├── CatalogVersionError  it was made by a newer version of this library
+    │   └── AuditBroken          the audit trail was changed, or is not complete
+    ├── RunLost                  a run was given up by others while it was still at work
     ├── SourceError              a source cannot be opened or read
     │   └── RecordError          one record is malformed or breaks its schema
     │       └── TooManyRejects   more records were rejected than the job allows
@@ -34,8 +47,60 @@ class JobError(CddsError, ValueError):
     """What was asked for makes no sense; nothing was read or written."""
 
 
+class UnsupportedSource(JobError):
+    """The source is known by name, and cannot be exported."""
+
+
+class NotEditable(JobError):
+    """A one-time job cannot be edited after it is submitted; clone it instead."""
+
+
+class NotResumable(JobError):
+    """A one-time job that was started cannot be resumed; clone it instead."""
+
+
+class NotRunnable(JobError):
+    """A one-time job that has run is not run again; clone it instead."""
+
+
+class StillInProgress(JobError):
+    """A run is in progress: its job can be neither deleted nor run, and it cannot be deleted."""
+
+
+class AccessDenied(CddsError):
+    """The principal may not do this; what it may not even see is `NotFound` instead."""
+
+
+class NotFound(CddsError, LookupError):
+    """There is no such job, run or artifact, or none that the principal may see."""
+
+
+class ArtifactGone(NotFound):
+    """The artifact has expired, was deleted, or is missing from the storage."""
+
+
 class CertificateError(CddsError, ValueError):
     """A certificate cannot be read, or nothing may be sealed for it; the message says why."""
+
+
+class NoCertificate(CertificateError):
+    """The owner of a job has no certificate in their preferences, so nothing can be exported."""
+
+
+class CatalogError(CddsError):
+    """The database cannot be reached, read or written; what it held is as it was."""
+
+
+class CatalogVersionError(CatalogError):
+    """The database was made by a newer version of this library, and was left alone."""
+
+
+class AuditBroken(CatalogError):
+    """The audit trail was changed, or a part of it was dropped or cut off."""
+
+
+class RunLost(CddsError):
+    """A run was given up by others, for it gave no sign of life; what it made was taken back."""
 
 
 class SourceError(CddsError):

@@ -245,7 +245,8 @@ def one_of(literal: Any) -> Any:
     return check
 
 
-def _max_rejects(_: object, __: object, value: object) -> None:
+def checked_max_rejects(_: object, __: object, value: object) -> None:
+    """Refuse, as a validator of attrs, what cannot be a number of rejects with a JobError."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise JobError("max_rejects must be a whole number, 0 or more")
 
@@ -276,7 +277,7 @@ class Job:
     timeframe: Timeframe | None = None
     split_size: int | None = attrs.field(default=None, converter=checked_split_size)
     on_invalid: OnInvalid = attrs.field(default="fail", validator=one_of(OnInvalid))
-    max_rejects: int = attrs.field(default=1000, validator=_max_rejects)
+    max_rejects: int = attrs.field(default=1000, validator=checked_max_rejects)
     validate: bool = True
     level: Level = attrs.field(default="fast", validator=one_of(Level))
 

@@ -71,6 +71,16 @@ class Recipient:
         """The SHA-256 of the certificate, in hexadecimal."""
         return self.certificate.fingerprint(hashes.SHA256()).hex()
 
+    @property
+    def expires(self) -> datetime:
+        """The last moment that the certificate is valid, in UTC."""
+        return self.certificate.not_valid_after_utc
+
+    @property
+    def pem(self) -> str:
+        """The certificate in PEM."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
     def __reduce__(self) -> tuple[Any, ...]:
         # The certificate cannot be pickled; its bytes can.
         return _of_bytes, (self.certificate.public_bytes(serialization.Encoding.DER), self.origin)

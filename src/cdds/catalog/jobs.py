@@ -1,0 +1,189 @@
+"""The jobs of the catalog.
+
+Place: one table's queries; rules and permissions are the service's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+from sqlalchemy import Connection, Row, Select, select, update
+
+from cdds.catalog.filters import contains, owned
+from cdds.catalog.paging import Order, Page, Sorts, read_page
+from cdds.catalog.progress import RunProgress
+from cdds.catalog.runs import IN_PROGRESS_STATUS, PROGRESS, RunStatus, progress_of
+from cdds.catalog.settings import JobSettings
+from cdds.catalog.tables import JOBS, RUNS
+from cdds.wording import sort_key
+
+SORTS: Sorts = {
+    "title": (JOBS.c.title_key, JOBS.c.id),
+    "created": (JOBS.c.created, JOBS.c.id),
+    "next_start": (JOBS.c.next_start, JOBS.c.id),
+    "latest_start": (JOBS.c.latest_start, JOBS.c.id),
+    "latest_status": (JOBS.c.latest_status, JOBS.c.latest_start, JOBS.c.id),
+}
+
+
+@attrs.frozen(kw_only=True)
+class JobEntry:
+    """A job of the catalog. All moments are in UTC.
+
+    Attributes:
+        id: a UUID.
+        tenant: whose it is.
+        owner: the user who added it.
+        settings: what its next run will run with.
+        created: when it was added.
+        edited: when it was changed last; None if never.
+        suspended: whether its starts are switched off.
+        started: whether a run of it has ever begun.
+        next_start: when it is due next; None if it is not.
+        latest_run: the run that began last; None before the first.
+        latest_start: when that run began.
+        latest_status: what became of it.
+        progress: how far it is, while it is in progress.
+    """
+
+    id: str
+    tenant: str
+    owner: str
+    settings: JobSettings
+    created: datetime
+    edited: datetime | None = None
+    suspended: bool = False
+    started: bool = False
+    next_start: datetime | None = None
+    latest_run: str | None = None
+    latest_start: datetime | None = None
+    latest_status: RunStatus | None = None
+    progress: RunProgress | None = None
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.settings.title
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run of it is in progress."""
+        return self.latest_status == IN_PROGRESS_STATUS
+
+
+class Jobs:
+    """The table of jobs, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, entry: JobEntry) -> None:
+        """Insert a job."""
+        self._connection.execute(JOBS.insert().values(id=entry.id, **_values(entry)))
+
+    def replace(self, entry: JobEntry) -> None:
+        """Write all that may have changed of a job."""
+        self._connection.execute(update(JOBS).where(JOBS.c.id == entry.id).values(**_values(entry)))
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job; its runs and artifacts stay."""
+        self._connection.execute(JOBS.delete().where(JOBS.c.id == job_id))
+
+    def find(
+        self, job_id: str, *, tenant: str | None = None, lock: bool = False
+    ) -> JobEntry | None:
+        """Return a job, of the tenant where one is given; `lock` holds it until the end."""
+        query = _query().where(JOBS.c.id == job_id)
+        if tenant is not None:
+            query = query.where(JOBS.c.tenant == tenant)
+        if lock:
+            query = query.with_for_update(of=JOBS)
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else _entry(row)
+
+    def due(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return the jobs that are due at `now`, the longest due first."""
+        query = select(JOBS.c.id).where(JOBS.c.next_start <= now)
+        return self._connection.scalars(
+            query.order_by(JOBS.c.next_start, JOBS.c.id).limit(limit)
+        ).all()
+
+    def page(
+        self, tenant: str, owners: frozenset[str] | None, order: Order, **filters: Any
+    ) -> Page[JobEntry]:
+        """Return a page of a tenant's jobs, of some owners only where they are given."""
+        rows, token = read_page(
+            self._connection, page_query(tenant, owners, **filters), SORTS, order
+        )
+        return Page(tuple(map(_entry, rows)), token)
+
+
+def page_query(
+    tenant: str,
+    owners: frozenset[str] | None,
+    *,
+    source: str | None = None,
+    dataset: str | None = None,
+    status: str | None = None,
+    suspended: bool | None = None,
+    title: str | None = None,
+) -> Select[Any]:
+    """Return the query of a page, before it is sorted and cut."""
+    query = _query().where(JOBS.c.tenant == tenant)
+    query = owned(query, JOBS.c.owner, owners)
+    for column, wanted in (
+        (JOBS.c.source, source),
+        (JOBS.c.dataset, dataset),
+        (JOBS.c.latest_status, status),
+        (JOBS.c.suspended, suspended),
+    ):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    return contains(query, JOBS.c.title_key, title)
+
+
+def _query() -> Select[Any]:
+    joined = JOBS.outerjoin(RUNS, RUNS.c.id == JOBS.c.latest_run)
+    return select(*JOBS.c, *PROGRESS).select_from(joined)
+
+
+def _values(entry: JobEntry) -> dict[str, Any]:
+    return {
+        "tenant": entry.tenant,
+        "owner": entry.owner,
+        "title_key": sort_key(entry.title),
+        "source": entry.settings.source,
+        "dataset": entry.settings.dataset,
+        "settings": entry.settings.to_json(),
+        "created": entry.created,
+        "edited": entry.edited,
+        "suspended": entry.suspended,
+        "started": entry.started,
+        "next_start": entry.next_start,
+        "latest_start": entry.latest_start,
+        "latest_status": entry.latest_status or "",
+        "latest_run": entry.latest_run,
+    }
+
+
+def _entry(row: Row[Any]) -> JobEntry:
+    values = row._mapping  # noqa: SLF001  # its public name
+    status = values[JOBS.c.latest_status] or None
+    return JobEntry(
+        id=values[JOBS.c.id],
+        tenant=values[JOBS.c.tenant],
+        owner=values[JOBS.c.owner],
+        settings=JobSettings.from_json(values[JOBS.c.settings]),
+        created=values[JOBS.c.created],
+        edited=values[JOBS.c.edited],
+        suspended=values[JOBS.c.suspended],
+        started=values[JOBS.c.started],
+        next_start=values[JOBS.c.next_start],
+        latest_run=values[JOBS.c.latest_run],
+        latest_start=values[JOBS.c.latest_start],
+        latest_status=status,
+        progress=progress_of(values) if status == IN_PROGRESS_STATUS else None,
+    )

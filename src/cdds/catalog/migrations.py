@@ -1,0 +1,76 @@
+"""Brings a database to the schema that this version knows.
+
+Place: above the tables, asked when a catalog is opened. An empty database gets the present tables;
+an older one goes through the steps between; a newer one is refused and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from sqlalchemy import Connection, inspect, text
+
+from cdds.catalog.tables import METADATA, VERSION
+from cdds.errors import CatalogVersionError
+
+Step: TypeAlias = Callable[[Connection], None]
+
+CURRENT = 1
+STEPS: Mapping[int, Step] = {}
+"""For each version, what brings a database from the one before to it."""
+
+_LOCK = 0x63646473  # "cdds", the number of the advisory lock
+
+
+def migrate(
+    connection: Connection, *, current: int = CURRENT, steps: Mapping[int, Step] = STEPS
+) -> None:
+    """Bring the database to the `current` schema, within the caller's transaction.
+
+    Raises:
+        CatalogVersionError: it was made by a newer version of this library.
+    """
+    if connection.dialect.name == "postgresql":  # others may open the same database now
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    found = _version(connection)
+    if found is None:
+        METADATA.create_all(connection)
+        connection.execute(VERSION.insert().values(version=current))
+        return
+    check(found, current)
+    for version in range(found + 1, current + 1):
+        steps[version](connection)
+    if found != current:
+        connection.execute(VERSION.update().values(version=current))
+
+
+def check(found: int, current: int = CURRENT) -> None:
+    """Refuse a schema version that this library does not know yet.
+
+    Raises:
+        CatalogVersionError: it is newer.
+    """
+    if found > current:
+        raise CatalogVersionError(
+            f"the catalog has schema version {found}, and this library knows {current}; "
+            "upgrade cdds-sdk"
+        )
+
+
+def is_current(connection: Connection) -> bool:
+    """Tell whether nothing needs to be done, without taking a lock that writes.
+
+    Raises:
+        CatalogVersionError: the database is newer.
+    """
+    found = _version(connection)
+    if found is not None:
+        check(found)
+    return found == CURRENT
+
+
+def _version(connection: Connection) -> int | None:
+    if not inspect(connection).has_table(VERSION.name):
+        return None
+    return connection.execute(VERSION.select()).scalar_one_or_none()

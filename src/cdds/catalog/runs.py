@@ -1,0 +1,346 @@
+"""The runs of the catalog: the history, and what is in progress.
+
+Place: one table's queries; rules and permissions are the service's. Whatever finishes a run asks in
+the same statement that it is still in progress, so that a run ends once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import attrs
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select, update
+
+from cdds.catalog.filters import contains, owned
+from cdds.catalog.paging import Order, Page, Sorts, read_page
+from cdds.catalog.progress import RunProgress
+from cdds.catalog.settings import JobSettings
+from cdds.catalog.tables import ARTIFACTS, IN_PROGRESS, RUNS
+from cdds.model import Progress
+from cdds.wording import sort_key
+
+RunStatus: TypeAlias = Literal["in progress", "finished", "failed", "cancelled"]
+"""What became of a run."""
+
+IN_PROGRESS_STATUS: RunStatus = "in progress"
+
+SORTS: Sorts = {
+    "started": (RUNS.c.started, RUNS.c.id),
+    "status": (RUNS.c.status, RUNS.c.started, RUNS.c.id),
+    "title": (RUNS.c.title_key, RUNS.c.id),
+}
+JOB_SORTS: Sorts = {name: SORTS[name] for name in ("started", "status")}
+"""What the runs of one job can be sorted by: they share a title, or nearly."""
+
+PROGRESS = tuple(
+    column.label(f"run_{column.name}")
+    for column in (
+        RUNS.c.records,
+        RUNS.c.bytes_read,
+        RUNS.c.bytes_total,
+        RUNS.c.bytes_written,
+        RUNS.c.started,
+        RUNS.c.progressed,
+    )
+)
+"""What `progress_of` reads."""
+
+
+@attrs.frozen(kw_only=True)
+class RunEntry:
+    """A run of the catalog. All moments are in UTC.
+
+    Attributes:
+        id: a UUID, part of the names of its artifacts.
+        job_id: the job it is a run of, which may be deleted by now.
+        tenant: whose it is.
+        owner: the user whose job it is.
+        settings: what it ran with.
+        due: the instant that it was scheduled for; None when it was asked for.
+        started: when it began.
+        finished: when it ended; None while it is in progress.
+        status: what became of it.
+        cancel_requested: whether somebody asked it to stop.
+        progress: how far it is, or was at its end.
+        error: why it failed, in words; None if it did not.
+        fingerprints: the SHA-256 of each certificate whose key opens its artifacts.
+        records: how many records each data file holds, by its name.
+        rejects: how many invalid records were left out.
+        undated: how many records a time frame left out because they have no timestamp.
+        unmatched: how many documents or attributes belong to no selected record.
+        warnings: what a person should know, in sentences.
+        file_name: the artifact that carries the end of the archive; None without one.
+        parts: how many artifacts there are.
+        digests: the name of the file of their digests.
+        signature: the name of its detached signature; None without one.
+        expires: when the artifacts are gone.
+    """
+
+    id: str
+    job_id: str
+    tenant: str
+    owner: str
+    settings: JobSettings
+    due: datetime | None = None
+    started: datetime
+    finished: datetime | None = None
+    status: RunStatus = IN_PROGRESS_STATUS
+    cancel_requested: bool = False
+    progress: RunProgress
+    error: str | None = None
+    fingerprints: tuple[str, ...] = ()
+    records: Mapping[str, int] = attrs.field(factory=dict)
+    rejects: int = 0
+    undated: int = 0
+    unmatched: int = 0
+    warnings: tuple[str, ...] = ()
+    file_name: str | None = None
+    parts: int = 0
+    digests: str | None = None
+    signature: str | None = None
+    expires: datetime | None = None
+
+    @property
+    def title(self) -> str:
+        """What the job was called when it ran."""
+        return self.settings.title
+
+    @property
+    def is_in_progress(self) -> bool:
+        """Whether it has not ended."""
+        return self.status == IN_PROGRESS_STATUS
+
+
+class Runs:
+    """The table of runs, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, entry: RunEntry, lease_until: datetime) -> None:
+        """Insert a run that begins, held by its worker until the lease ends."""
+        values = _values(entry) | _progress_values(entry.progress)
+        self._connection.execute(RUNS.insert().values(lease_until=lease_until, **values))
+
+    def renew(
+        self, run_id: str, progress: Progress | None, at: datetime, lease_until: datetime
+    ) -> bool | None:
+        """Note a sign of life and how far a run is; tell whether it is asked to stop.
+
+        Returns None when the run is not in progress any more.
+        """
+        values: dict[str, Any] = {"lease_until": lease_until}
+        if progress is not None:
+            values |= {
+                "records": progress.records,
+                "bytes_read": progress.bytes_read,
+                "bytes_total": progress.bytes_total,
+                "bytes_written": progress.bytes_written,
+                "progressed": at,
+            }
+        statement = update(RUNS).where(RUNS.c.id == run_id, IN_PROGRESS).values(**values)
+        return self._connection.execute(
+            statement.returning(RUNS.c.cancel_requested)
+        ).scalar_one_or_none()
+
+    def finish(self, entry: RunEntry) -> bool:
+        """Write the end of a run; tell whether it was still in progress, or nothing is written."""
+        values = _values(entry) | _progress_values(entry.progress)
+        for kept in ("id", "removed", "cancel_requested"):
+            del values[kept]
+        statement = update(RUNS).where(RUNS.c.id == entry.id, IN_PROGRESS).values(**values)
+        return self._connection.execute(statement).rowcount == 1
+
+    def request_cancel(self, run_id: str) -> bool:
+        """Ask a run to stop; tell whether it is still in progress."""
+        statement = update(RUNS).where(RUNS.c.id == run_id, IN_PROGRESS)
+        return self._connection.execute(statement.values(cancel_requested=True)).rowcount == 1
+
+    def hide(self, run_id: str) -> None:
+        """Take a run off all lists, as the first step of its deletion."""
+        self._connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(removed=True))
+
+    def delete(self, run_id: str) -> bool:
+        """Delete a run that is hidden or may go; tell whether it was there."""
+        return self._connection.execute(RUNS.delete().where(RUNS.c.id == run_id)).rowcount == 1
+
+    def find(
+        self,
+        run_id: str,
+        *,
+        tenant: str | None = None,
+        lock: bool = False,
+        hidden: bool = False,
+    ) -> RunEntry | None:
+        """Return a run, of the tenant where one is given; `lock` holds it until the end."""
+        query = select(RUNS).where(RUNS.c.id == run_id)
+        if tenant is not None:
+            query = query.where(RUNS.c.tenant == tenant)
+        if not hidden:
+            query = query.where(RUNS.c.removed.is_(False))
+        if lock:
+            query = query.with_for_update()
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else _entry(row)
+
+    def find_all(self, run_ids: Iterable[str]) -> dict[str, RunEntry]:
+        """Return those of some runs that are there, hidden ones too."""
+        query = select(RUNS).where(RUNS.c.id.in_(list(run_ids)))
+        return {row.id: _entry(row) for row in self._connection.execute(query)}
+
+    def lapsed(self, now: datetime) -> Sequence[tuple[str, str]]:
+        """Return runs in progress that gave no sign of life in time, each after its job."""
+        query = select(RUNS.c.job_id, RUNS.c.id).where(IN_PROGRESS, RUNS.c.lease_until <= now)
+        return [(row.job_id, row.id) for row in self._connection.execute(query)]
+
+    def is_lapsed(self, run_id: str, now: datetime) -> bool:
+        """Tell whether a run is in progress and gave no sign of life in time."""
+        query = select(RUNS.c.id).where(RUNS.c.id == run_id, IN_PROGRESS, RUNS.c.lease_until <= now)
+        return self._connection.execute(query).one_or_none() is not None
+
+    def removable(self, before: datetime | None, limit: int) -> Sequence[RunEntry]:
+        """Return runs without artifacts that are hidden, or ended before a moment."""
+        wanted: ColumnElement[bool] = RUNS.c.removed.is_(True)
+        if before is not None:
+            wanted |= RUNS.c.finished < before
+        left = exists().where(ARTIFACTS.c.run_id == RUNS.c.id)
+        query = select(RUNS).where(wanted, ~left).limit(limit)
+        return [_entry(row) for row in self._connection.execute(query)]
+
+    def forget_files(self, run_id: str) -> None:
+        """Note that nothing of a run's set is left in the sink."""
+        statement = update(RUNS).where(RUNS.c.id == run_id)
+        self._connection.execute(statement.values(digests=None, signature=None))
+
+    def page(
+        self,
+        tenant: str,
+        owners: frozenset[str] | None,
+        order: Order,
+        *,
+        job_id: str | None = None,
+        **filters: Any,
+    ) -> Page[RunEntry]:
+        """Return a page of a tenant's runs, of some owners or one job only where given."""
+        query = page_query(tenant, owners, job_id=job_id, **filters)
+        sorts = SORTS if job_id is None else JOB_SORTS
+        rows, token = read_page(self._connection, query, sorts, order)
+        return Page(tuple(map(_entry, rows)), token)
+
+
+def page_query(
+    tenant: str,
+    owners: frozenset[str] | None,
+    *,
+    job_id: str | None = None,
+    source: str | None = None,
+    dataset: str | None = None,
+    status: str | None = None,
+    title: str | None = None,
+) -> Select[Any]:
+    """Return the query of a page, before it is sorted and cut."""
+    query = select(RUNS).where(RUNS.c.tenant == tenant, RUNS.c.removed.is_(False))
+    query = owned(query, RUNS.c.owner, owners)
+    for column, wanted in (
+        (RUNS.c.job_id, job_id),
+        (RUNS.c.source, source),
+        (RUNS.c.dataset, dataset),
+        (RUNS.c.status, status),
+    ):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    return contains(query, RUNS.c.title_key, title)
+
+
+def progress_of(values: Mapping[Any, Any]) -> RunProgress:
+    """Return the progress that a row with the columns `PROGRESS` tells."""
+    records, read, total, written, started, progressed = (values[column] for column in PROGRESS)
+    return RunProgress(
+        records=records,
+        bytes_read=read,
+        bytes_total=total,
+        bytes_written=written,
+        started=started,
+        at=progressed or started,
+    )
+
+
+def _progress_values(progress: RunProgress) -> dict[str, Any]:
+    return {
+        "records": progress.records,
+        "bytes_read": progress.bytes_read,
+        "bytes_total": progress.bytes_total,
+        "bytes_written": progress.bytes_written,
+        "progressed": progress.at,
+    }
+
+
+def _values(entry: RunEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "tenant": entry.tenant,
+        "owner": entry.owner,
+        "job_id": entry.job_id,
+        "title_key": sort_key(entry.title),
+        "source": entry.settings.source,
+        "dataset": entry.settings.dataset,
+        "settings": entry.settings.to_json(),
+        "due": entry.due,
+        "started": entry.started,
+        "finished": entry.finished,
+        "status": entry.status,
+        "cancel_requested": entry.cancel_requested,
+        "removed": False,
+        "error": entry.error,
+        "fingerprints": list(entry.fingerprints),
+        "counts": {
+            "records": dict(entry.records),
+            "rejects": entry.rejects,
+            "undated": entry.undated,
+            "unmatched": entry.unmatched,
+            "warnings": list(entry.warnings),
+        },
+        "file_name": entry.file_name,
+        "parts": entry.parts,
+        "digests": entry.digests,
+        "signature": entry.signature,
+        "expires": entry.expires,
+    }
+
+
+def _entry(row: Row[Any]) -> RunEntry:
+    counts = row.counts
+    return RunEntry(
+        id=row.id,
+        job_id=row.job_id,
+        tenant=row.tenant,
+        owner=row.owner,
+        settings=JobSettings.from_json(row.settings),
+        due=row.due,
+        started=row.started,
+        finished=row.finished,
+        status=row.status,
+        cancel_requested=row.cancel_requested,
+        progress=RunProgress(
+            records=row.records,
+            bytes_read=row.bytes_read,
+            bytes_total=row.bytes_total,
+            bytes_written=row.bytes_written,
+            started=row.started,
+            at=row.progressed or row.started,
+        ),
+        error=row.error,
+        fingerprints=tuple(row.fingerprints),
+        records=counts["records"],
+        rejects=counts["rejects"],
+        undated=counts["undated"],
+        unmatched=counts["unmatched"],
+        warnings=tuple(counts["warnings"]),
+        file_name=row.file_name,
+        parts=row.parts,
+        digests=row.digests,
+        signature=row.signature,
+        expires=row.expires,
+    )

@@ -1,0 +1,9 @@
+"""When a job runs: recurrences as pure values.
+
+Place: near the ground; the catalog stores recurrences and the service asks them. Nothing here opens
+anything or looks at a clock: moments are arguments.
+"""
+
+from cdds.schedule.recurrence import Hourly, Once, Recurrence, from_json, to_json
+
+__all__ = ["Hourly", "Once", "Recurrence", "from_json", "to_json"]

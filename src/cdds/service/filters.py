@@ -1,0 +1,31 @@
+"""Checks what lists are filtered by.
+
+Place: between the pages and the catalog, which takes only sound values.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from cdds.catalog import RunStatus
+from cdds.errors import JobError
+from cdds.wording import line
+
+
+def checked(**filters: Any) -> dict[str, Any]:
+    """Return the filters that are given.
+
+    Raises:
+        JobError: one is out of its range.
+    """
+    given = {name: value for name, value in filters.items() if value is not None}
+    for name, value in given.items():
+        if name == "suspended":
+            if not isinstance(value, bool):
+                raise JobError("suspended is True, False or left out")
+        elif name == "status":
+            if value not in get_args(RunStatus):
+                raise JobError(f"status is one of {', '.join(get_args(RunStatus))}")
+        else:
+            line(value, f"the filter {name}")
+    return given

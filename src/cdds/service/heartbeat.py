@@ -1,0 +1,94 @@
+"""The signs of life of a run: it keeps the lease, writes the progress, and hears of a cancel.
+
+Place: beside a run in progress, on a thread of its own, so that a source or a sink that is slow
+does not look like a dead worker. It writes twice a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from types import TracebackType
+
+from cdds.catalog import RunEntry
+from cdds.errors import CatalogError
+from cdds.model import Progress
+from cdds.protocols import CancelToken, ProgressListener
+from cdds.service.context import Context
+from cdds.service.events import RunProgressed
+
+INTERVAL = 0.5
+"""The seconds between two signs of life."""
+
+_log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Follows a run while the context is open; the run asks it whether to stop.
+
+    It is a `ProgressListener` and a `CancelToken` for the exporter.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        run: RunEntry,
+        listener: ProgressListener | None,
+        cancel: CancelToken | None,
+    ) -> None:
+        self._context = context
+        self._run = run
+        self._listener = listener
+        self._cancel = cancel
+        self._latest: Progress | None = None
+        self._told: Progress | None = None
+        self._stop = False
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"cdds-run-{run.id}", daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def __call__(self, progress: Progress) -> None:
+        """Take note of the progress of the run."""
+        self._latest = progress
+        if self._listener is not None:
+            self._listener(progress)
+
+    def is_set(self) -> bool:
+        """Return whether the run should stop."""
+        return self._stop or (self._cancel is not None and self._cancel.is_set())
+
+    @property
+    def latest(self) -> Progress | None:
+        """How far the run is; None before it has said so."""
+        return self._latest
+
+    def _beat(self) -> None:
+        while not self._ended.wait(INTERVAL):
+            try:
+                self._sign()
+            except CatalogError as error:  # the lease may still be long enough for the next try
+                _log.warning("run %s: no sign of life could be given: %s", self._run.id, error)
+
+    def _sign(self) -> None:
+        progress = self._latest
+        now = self._context.now()
+        with self._context.catalog.write() as transaction:
+            lease_until = transaction.lease_time() + self._context.lease
+            asked = transaction.runs.renew(self._run.id, progress, now, lease_until)
+        # None: it was given up by others, so going on is of no use.
+        self._stop = self._stop or asked is not False
+        if progress is not None and progress != self._told:
+            self._told = progress
+            self._context.tell(RunProgressed(at=now, run=self._run, progress=progress))

@@ -1,0 +1,337 @@
+"""The Jobs page of the guide: what shall be exported, how often, and how it stands.
+
+Place: one page of the service. The guide's rules of jobs stand here; what runs a job is
+`execution.py`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from cdds.access import Action, Principal
+from cdds.catalog import JobEntry, JobSettings, Page, RunEntry, RunStatus, Transaction
+from cdds.catalog.paging import Order
+from cdds.catalog.settings import changed
+from cdds.errors import (
+    JobError,
+    NotEditable,
+    NotFound,
+    NotResumable,
+    StillInProgress,
+    UnsupportedSource,
+)
+from cdds.protocols import CancelToken, ProgressListener
+from cdds.schedule import Once, Recurrence
+from cdds.service.context import Context, identifier
+from cdds.service.execution import Execution
+from cdds.service.filters import checked
+from cdds.service.recipients import recipients_of
+
+_UNSUPPORTED = frozenset({"info mart", "infomart", "gim"})
+
+
+class Jobs:
+    """The jobs that a principal sees, and what can be done to them."""
+
+    def __init__(self, context: Context, execution: Execution) -> None:
+        self._context = context
+        self._execution = execution
+
+    def add(self, principal: Principal, settings: JobSettings) -> JobEntry:
+        """Add a job of the principal's own.
+
+        A one-time job without a start is due at once; it is added suspended, as the guide has it.
+        Whoever calls `DownloadService.run_due`, or `run_now`, runs it.
+
+        Raises:
+            AccessDenied: the principal may not add jobs, or not choose recipients.
+            JobError: the source or the dataset is unknown, the settings do not suit the dataset,
+                or the start lies in the past.
+            UnsupportedSource: the source is Info Mart.
+            NoCertificate: there is no certificate in the principal's preferences.
+            CertificateError: it, or a recipient's, is not valid now.
+        """
+        self._context.access.require(principal, Action.CHANGE, principal.user)
+        self._check(principal, settings)
+        return self._insert(principal, settings, "job added")
+
+    def get(self, principal: Principal, job_id: str) -> JobEntry:
+        """Return a job as it stands now.
+
+        Raises:
+            NotFound: there is none of that id that the principal sees.
+        """
+        with self._context.catalog.read() as transaction:
+            return self._find(transaction, principal, job_id, Action.SEE)
+
+    def list(
+        self,
+        principal: Principal,
+        *,
+        title: str | None = None,
+        source: str | None = None,
+        dataset: str | None = None,
+        status: RunStatus | None = None,
+        suspended: bool | None = None,
+        sort: str = "title",
+        descending: bool = False,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Page[JobEntry]:
+        """Return a page of the jobs that the principal sees.
+
+        Args:
+            principal: on whose behalf.
+            title: only jobs whose title holds this, without regard to case.
+            source: only jobs of this source.
+            dataset: only jobs of this dataset.
+            status: only jobs whose latest run has this status.
+            suspended: only suspended, or only active jobs.
+            sort: ``"title"``, ``"created"``, ``"next_start"``, ``"latest_start"`` or
+                ``"latest_status"``.
+            descending: whether the largest comes first.
+            after: the `next` of the page before.
+            limit: the most entries, 1 to 500.
+
+        Raises:
+            AccessDenied: the principal sees nothing.
+            JobError: an argument is out of its range.
+        """
+        owners = self._context.sees(principal)
+        order = Order(sort=sort, descending=descending, after=after, limit=limit)
+        wanted = checked(
+            title=title, source=source, dataset=dataset, status=status, suspended=suspended
+        )
+        with self._context.catalog.read() as transaction:
+            return transaction.jobs.page(principal.tenant, owners, order, **wanted)
+
+    def clone(self, principal: Principal, job_id: str, **changes: Any) -> JobEntry:
+        """Add a job of the principal's own with the settings of another, and some changed.
+
+        Args:
+            principal: on whose behalf.
+            job_id: the job to take the settings of.
+            **changes: fields of `JobSettings` with other values.
+
+        Raises:
+            NotFound: there is none of that id that the principal sees.
+            CddsError: as `add`.
+        """
+        return self.add(principal, changed(self.get(principal, job_id).settings, changes))
+
+    def edit(self, principal: Principal, job_id: str, **changes: Any) -> JobEntry:
+        """Change settings of a job; a run in progress keeps those that it began with.
+
+        Args:
+            principal: on whose behalf.
+            job_id: the job.
+            **changes: fields of `JobSettings` with other values.
+
+        Raises:
+            NotFound: there is none of that id that the principal sees.
+            AccessDenied: the principal may not change it, or not choose recipients.
+            NotEditable: it is a one-time job.
+            CddsError: as `add`.
+        """
+        with self._context.catalog.write() as transaction:
+            job = self._find(transaction, principal, job_id, Action.CHANGE, lock=True)
+            if job.settings.is_one_time:
+                raise NotEditable("a one-time job cannot be edited once it is submitted; clone it")
+            settings = changed(job.settings, changes)
+            self._check(principal, settings, job.settings)
+            now = self._context.now()
+            edited = attrs.evolve(job, settings=settings, edited=now)
+            if settings.recurrence != job.settings.recurrence:
+                edited = _begun(attrs.evolve(edited, started=False), now)
+            transaction.jobs.replace(edited)
+            self._audit(transaction, principal, "job edited", edited, settings=sorted(changes))
+            return edited
+
+    def suspend(self, principal: Principal, job_id: str) -> JobEntry:
+        """Switch the starts of a job off; a run in progress goes on to its end.
+
+        Raises:
+            NotFound: there is none of that id that the principal sees.
+            AccessDenied: the principal may not change it.
+        """
+        with self._context.catalog.write() as transaction:
+            job = self._find(transaction, principal, job_id, Action.CHANGE, lock=True)
+            if job.suspended:
+                return job
+            suspended = attrs.evolve(job, suspended=True, next_start=None)
+            transaction.jobs.replace(suspended)
+            self._audit(transaction, principal, "job suspended", suspended)
+            return suspended
+
+    def resume(self, principal: Principal, job_id: str) -> JobEntry:
+        """Switch the starts of a job on again.
+
+        What it has missed meanwhile is not made up for; but a one-time job whose moment has passed
+        is due at once.
+
+        Raises:
+            NotFound: there is none of that id that the principal sees.
+            AccessDenied: the principal may not change it.
+            NotResumable: it is a one-time job that was to start at once, or has started.
+        """
+        with self._context.catalog.write() as transaction:
+            job = self._find(transaction, principal, job_id, Action.CHANGE, lock=True)
+            recurrence = job.settings.recurrence
+            if recurrence.is_immediate or (job.settings.is_one_time and job.started):
+                raise NotResumable("a one-time job that was started cannot be resumed; clone it")
+            if not job.suspended:
+                return job
+            if isinstance(recurrence, Once):
+                start = recurrence.at
+            else:
+                start = recurrence.next_after(self._context.now())
+            resumed = attrs.evolve(job, suspended=False, next_start=start)
+            transaction.jobs.replace(resumed)
+            self._audit(transaction, principal, "job resumed", resumed)
+            return resumed
+
+    def delete(self, principal: Principal, job_id: str) -> None:
+        """Delete a job; its history and artifacts stay until they expire.
+
+        Raises:
+            NotFound: there is none of that id that the principal sees.
+            AccessDenied: the principal may not delete it.
+            StillInProgress: a run of it is in progress.
+        """
+        with self._context.catalog.write() as transaction:
+            job = self._find(transaction, principal, job_id, Action.DELETE, lock=True)
+            if job.is_running:
+                raise StillInProgress(
+                    "a job that is in progress cannot be deleted; wait for its end, or cancel it"
+                )
+            transaction.jobs.delete(job.id)
+            self._audit(transaction, principal, "job deleted", job)
+
+    def run_now(
+        self,
+        principal: Principal,
+        job_id: str,
+        *,
+        progress: ProgressListener | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RunEntry:
+        """Run a job on this thread, and return the run when it has finished.
+
+        Its scheduled starts stay as they are, except that a one-time job has no other.
+
+        Args:
+            principal: on whose behalf.
+            job_id: the job.
+            progress: called on this thread with how far the run is.
+            cancel: set by another thread to stop the run.
+
+        Raises:
+            NotFound: there is none of that id that the principal sees.
+            AccessDenied: the principal may not run it.
+            StillInProgress: a run of it is in progress.
+            NotRunnable: it is a one-time job that has run.
+            CertificateError: the owner has no certificate that is valid now.
+            CddsError: the run failed or was cancelled; the history tells it too.
+        """
+        with self._context.catalog.read() as transaction:
+            job = self._find(transaction, principal, job_id, Action.RUN)
+        return self._execution.run(job, actor=principal.user, progress=progress, cancel=cancel)
+
+    def _insert(self, principal: Principal, settings: JobSettings, action: str) -> JobEntry:
+        now = self._context.now()
+        job = _begun(
+            JobEntry(
+                id=str(uuid.uuid4()),
+                tenant=principal.tenant,
+                owner=principal.user,
+                settings=settings,
+                created=now,
+            ),
+            now,
+        )
+        with self._context.catalog.write() as transaction:
+            certificate = transaction.preferences.find(principal.tenant, principal.user)
+            recipients_of(certificate, settings, now)
+            transaction.jobs.add(job)
+            self._audit(transaction, principal, action, job)
+        return job
+
+    def _find(
+        self,
+        transaction: Transaction,
+        principal: Principal,
+        job_id: str,
+        action: Action,
+        *,
+        lock: bool = False,
+    ) -> JobEntry:
+        owners = self._context.sees(principal)
+        tenant = principal.tenant
+        job = transaction.jobs.find(identifier(job_id, "job"), tenant=tenant, lock=lock)
+        if job is None or (owners is not None and job.owner not in owners):
+            raise NotFound("there is no such job")
+        self._context.access.require(principal, action, job.owner)
+        return job
+
+    def _check(
+        self, principal: Principal, settings: JobSettings, before: JobSettings | None = None
+    ) -> None:
+        """Refuse settings that no run could go by, or that the principal may not choose."""
+        if not isinstance(settings, JobSettings):
+            raise JobError("a job takes JobSettings")
+        self._check_source(settings.source)
+        dataset = self._context.datasets.get(settings.dataset)
+        if dataset is None:
+            known = ", ".join(self._context.datasets)
+            raise JobError(f"this service has no such dataset; it has {known}")
+        settings.job(dataset, "job")
+        if settings.recipients and (before is None or settings.recipients != before.recipients):
+            self._context.access.require(principal, Action.CHOOSE_RECIPIENTS, principal.user)
+        recurrence = settings.recurrence
+        if before is None or recurrence != before.recurrence:
+            _check_start(recurrence, self._context.now())
+
+    def _check_source(self, source: str) -> None:
+        if source in self._context.sources:
+            return
+        if source.strip().casefold() in _UNSUPPORTED:
+            raise UnsupportedSource("Info Mart exports are not supported; choose another source")
+        known = ", ".join(self._context.sources)
+        raise JobError(f"this service has no such source; it has {known}")
+
+    def _audit(
+        self,
+        transaction: Transaction,
+        principal: Principal,
+        action: str,
+        job: JobEntry,
+        **details: Any,
+    ) -> None:
+        transaction.audit.append(
+            job.tenant,
+            action,
+            "job",
+            job.id,
+            at=self._context.now(),
+            actor=principal.user,
+            **details,
+        )
+
+
+def _check_start(recurrence: Recurrence, now: datetime) -> None:
+    if isinstance(recurrence, Once) and recurrence.at is not None and recurrence.at <= now:
+        raise JobError("the start lies in the past; use Once() to start at once")
+
+
+def _begun(job: JobEntry, now: datetime) -> JobEntry:
+    """Return a job with its first start, as the guide has it for each recurrence."""
+    recurrence = job.settings.recurrence
+    if recurrence.is_immediate:
+        return attrs.evolve(job, suspended=True, next_start=now)
+    if job.suspended:
+        return job
+    return attrs.evolve(job, next_start=recurrence.next_after(now))

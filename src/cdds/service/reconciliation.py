@@ -1,0 +1,162 @@
+"""Holds the catalog against the storage, in both directions, after whatever happened to either.
+
+Place: the host's own work over all tenants, on behalf of no user; done at its start, and now and
+then. It never touches what is not ours, or what a live run is writing: every file of ours bears the
+id of a run of this catalog, which was there before the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import attrs
+
+from cdds.catalog import ArtifactEntry, ArtifactState, RunEntry
+from cdds.protocols import Stored
+from cdds.service.context import Context
+from cdds.service.execution import end_run, event_of
+
+_OURS = re.compile(r"export-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.")
+_AT_ONCE = 500
+_LAPSED = "its worker gave no sign of life, and what it left was removed; run the job again"
+
+
+@attrs.frozen(kw_only=True)
+class Reconciled:
+    """What a reconciliation found and did.
+
+    Attributes:
+        failed_runs: runs whose worker gave no sign of life; they are shown as failed now.
+        leftovers: files of runs that failed, or of artifacts that were deleted; removed.
+        missing: artifacts whose file is not there, or not of their size; marked as missing.
+        found: artifacts that were missing and are there again.
+        foreign: how many other files are in the storage; left alone.
+    """
+
+    failed_runs: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
+    foreign: int = 0
+
+
+class Reconciliation:
+    """Finds what does not agree, and mends it."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def run(self) -> Reconciled:
+        """Compare storage and catalog, and mend what does not agree.
+
+        Raises:
+            CatalogError: the catalog failed.
+            SinkError: the storage cannot be listed, or a leftover not be removed.
+        """
+        failed_runs = tuple(self._fail_lapsed())
+        sizes: dict[str, int] = {}
+        leftovers: list[str] = []
+        foreign = 0
+        for block in self._blocks():
+            wanted, unwanted, others = self._sorted(block)
+            sizes |= {item.name: item.size for item in wanted}
+            foreign += others
+            for item in unwanted:
+                self._context.sink.remove(item)
+                leftovers.append(item.name)
+        missing, found = self._compare(sizes)
+        return Reconciled(
+            failed_runs=failed_runs,
+            leftovers=tuple(leftovers),
+            missing=tuple(missing),
+            found=tuple(found),
+            foreign=foreign,
+        )
+
+    def _fail_lapsed(self) -> Iterator[str]:
+        """End the runs whose worker is dead, and yield them."""
+        with self._context.catalog.read() as transaction:
+            lapsed = transaction.runs.lapsed(transaction.lease_time())
+        for job_id, run_id in lapsed:
+            now = self._context.now()
+            with self._context.catalog.write() as transaction:
+                transaction.jobs.find(job_id, lock=True)  # the order in which all lock
+                transaction.runs.find(run_id, lock=True, hidden=True)
+                if not transaction.runs.is_lapsed(run_id, transaction.lease_time()):
+                    continue
+                ended = end_run(transaction, run_id, "failed", _LAPSED, now=now)
+            if ended is not None:
+                self._context.tell(event_of(ended, now))
+                yield run_id
+
+    def _blocks(self) -> Iterator[Sequence[Stored]]:
+        items = iter(self._context.sink.stored())
+        while block := list(islice(items, _AT_ONCE)):
+            yield block
+
+    def _sorted(self, block: Sequence[Stored]) -> tuple[list[Stored], list[Stored], int]:
+        """Return what is wanted, what is left over, and how many are none of ours."""
+        run_ids = {item.name: match[1] for item in block if (match := _OURS.match(item.name))}
+        with self._context.catalog.read() as transaction:
+            runs = transaction.runs.find_all(set(run_ids.values()))
+            artifacts = transaction.artifacts.find(run_ids)
+        wanted, unwanted, others = [], [], 0
+        for item in block:
+            run = runs.get(run_ids.get(item.name, ""))
+            if run is None:
+                others += 1
+            elif _is_wanted(item, run, artifacts):
+                wanted.append(item)
+            elif not run.is_in_progress:
+                unwanted.append(item)
+        return wanted, unwanted, others
+
+    def _compare(self, sizes: dict[str, int]) -> tuple[list[str], list[str]]:
+        """Mark artifacts whose file is not there, and those whose file is there again."""
+        missing: list[str] = []
+        found: list[str] = []
+        after = ""
+        while True:
+            with self._context.catalog.read() as transaction:
+                block = transaction.artifacts.block(after, _AT_ONCE)
+            stored = [entry for entry in block if entry.state == "stored"]
+            lost = [entry for entry in block if entry.state == "missing"]
+            gone = [entry for entry in stored if self._lacks(entry, sizes)]
+            back = [entry for entry in lost if sizes.get(entry.name) == entry.size]
+            missing += self._mark(gone, "missing")
+            found += self._mark(back, "stored")
+            if len(block) < _AT_ONCE:
+                return missing, found
+            after = block[-1].name
+
+    def _lacks(self, artifact: ArtifactEntry, sizes: dict[str, int]) -> bool:
+        if sizes.get(artifact.name) == artifact.size:
+            return False
+        # It may have been stored since the storage was listed: look again for this one.
+        return not any(
+            item.name == artifact.name and item.size == artifact.size and item.staged is None
+            for item in self._context.sink.stored(artifact.name)
+        )
+
+    def _mark(self, artifacts: Sequence[ArtifactEntry], state: ArtifactState) -> list[str]:
+        """Set the state of artifacts that nobody has changed meanwhile, and return their names."""
+        if not artifacts:
+            return []
+        before = {artifact.name: artifact.state for artifact in artifacts}
+        now = self._context.now()
+        with self._context.catalog.write() as transaction:
+            present = transaction.artifacts.find(before, lock=True)
+            changed = [entry for name, entry in present.items() if entry.state == before[name]]
+            transaction.artifacts.mark((entry.name for entry in changed), state)
+            action = "artifact missing" if state == "missing" else "artifact found"
+            for entry in changed:
+                transaction.audit.append(entry.tenant, action, "artifact", entry.name, at=now)
+        return [entry.name for entry in changed]
+
+
+def _is_wanted(item: Stored, run: RunEntry, artifacts: dict[str, ArtifactEntry]) -> bool:
+    if item.staged is not None or run.status != "finished":
+        return False
+    return item.name in artifacts or item.name in {run.digests, run.signature}

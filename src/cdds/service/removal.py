@@ -1,0 +1,114 @@
+"""Removes artifacts: off the lists first, then from the sink, then from the catalog.
+
+Place: shared by the pages that delete and by retention. Whatever step a crash comes after, the rest
+is done by the next sweep, for the rows stay until the files are gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from cdds.catalog import ArtifactEntry
+from cdds.errors import SinkError
+from cdds.protocols import Storage, Stored
+from cdds.service.context import Context
+from cdds.service.events import ArtifactRemoved
+
+_MARK = ".sha256"
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Removed:
+    """What became of a removal.
+
+    Attributes:
+        names: the artifacts that are gone.
+        failed: those that the storage would not remove; the next sweep tries again.
+    """
+
+    names: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+def remove_set(sink: Storage, run_id: str) -> None:
+    """Remove all that a run has left in the sink, its commit mark first.
+
+    Raises:
+        SinkError: the sink would not; what is left is found by `reconcile`.
+    """
+    items = list(sink.stored(f"export-{run_id}."))
+    for item in sorted(items, key=lambda item: not item.name.endswith(_MARK)):
+        sink.remove(item)
+
+
+def remove_artifacts(
+    context: Context, artifacts: Iterable[ArtifactEntry], *, actor: str = "", reason: str
+) -> Removed:
+    """Remove artifacts whose rows are marked as removing; each leaves an entry in the audit."""
+    runs: dict[str, list[ArtifactEntry]] = defaultdict(list)
+    for artifact in artifacts:
+        runs[artifact.run_id].append(artifact)
+    removed: list[str] = []
+    failed: list[str] = []
+    for run_id, some in runs.items():
+        gone = _remove_files(context, run_id, some)
+        removed += [artifact.name for artifact in gone]
+        failed += [artifact.name for artifact in some if artifact not in gone]
+        _forget(context, run_id, gone, actor, reason)
+    return Removed(tuple(removed), tuple(failed))
+
+
+def _remove_files(
+    context: Context, run_id: str, artifacts: Sequence[ArtifactEntry]
+) -> list[ArtifactEntry]:
+    gone = []
+    try:
+        _remove_mark(context, run_id)
+        for artifact in artifacts:
+            context.sink.remove(Stored(artifact.name, artifact.size))
+            gone.append(artifact)
+    except SinkError as error:
+        _log.warning("run %s: an artifact could not be removed: %s", run_id, error)
+    return gone
+
+
+def _remove_mark(context: Context, run_id: str) -> None:
+    """Remove the digests of a set, and their signature, when no part of it shall be left."""
+    with context.catalog.read() as transaction:
+        run = transaction.runs.find(run_id, hidden=True)
+        artifacts = transaction.artifacts.of_run(run_id)
+    if run is None or any(artifact.state != "removing" for artifact in artifacts):
+        return
+    for name in (run.digests, run.signature):
+        if name is not None:
+            context.sink.remove(Stored(name, 0))
+
+
+def _forget(
+    context: Context, run_id: str, artifacts: Sequence[ArtifactEntry], actor: str, reason: str
+) -> None:
+    now = context.now()
+    with context.catalog.write() as transaction:
+        transaction.runs.find(run_id, lock=True, hidden=True)  # the order in which all lock
+        gone = [artifact for artifact in artifacts if transaction.artifacts.delete(artifact.name)]
+        if not transaction.artifacts.count_of_run(run_id):
+            transaction.runs.forget_files(run_id)
+        for artifact in gone:
+            transaction.audit.append(
+                artifact.tenant,
+                "artifact deleted",
+                "artifact",
+                artifact.name,
+                at=now,
+                actor=actor,
+                reason=reason,
+                run=run_id,
+                size=artifact.size,
+                sha256=artifact.sha256,
+            )
+    context.tell(*(ArtifactRemoved(at=now, artifact=artifact) for artifact in gone))
