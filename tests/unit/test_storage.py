@@ -246,9 +246,15 @@ def test_only_files_of_the_sink_are_listed(local: LocalStore) -> None:
     (local.folder / "link").symlink_to(local.folder / "a")
     os.mkfifo(local.folder / "pipe")
     assert listed(local) == [("a", 1, False)]
-    for name in ("folder", "link", "pipe"):
-        with pytest.raises(SinkError):
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for name, error in (
+        ("folder", ArtifactMissing),
+        ("pipe", ArtifactMissing),
+        ("link", SinkError),
+    ):
+        with pytest.raises(error):
             list(local.sink.read(name))  # type: ignore[attr-defined]
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
 def test_a_folder_that_cannot_be_listed_is_one_clear_error(tmp_path: Path) -> None:
@@ -513,6 +519,30 @@ def test_other_file_systems_that_can_sign_do() -> None:
     sink = open_sink("cdds-signing://folder")
     assert isinstance(sink, SigningSink)
     assert sink.signed_url("a", HOUR).endswith("/a?3600")
+
+
+class Remembering(MemoryFileSystem):  # type: ignore[misc]
+    """A file system that lists once and remembers, until it is told that others wrote."""
+
+    protocol = "cdds-remembering"
+    listings: dict[str, Any] = {}  # noqa: RUF012
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
+        if path not in self.listings:
+            self.listings[path] = super().ls(path, detail=detail, **options)
+        return self.listings[path]
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self.listings.clear()
+
+
+def test_a_file_system_that_remembers_its_listings_lists_anew() -> None:
+    """What others have put there since counts."""
+    fsspec.register_implementation("cdds-remembering", Remembering, clobber=True)
+    sink: Any = open_sink("cdds-remembering://remembered")
+    for number in range(3):
+        fsspec.filesystem("memory").pipe_file(f"{sink._root}/{number}", b"x")
+        assert len(list(sink.stored())) == number + 1
 
 
 @pytest.mark.parametrize("url", ["memory://folder", "s3://bucket/folder", "s3a://bucket/folder"])

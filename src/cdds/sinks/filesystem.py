@@ -53,7 +53,7 @@ class FileSystemSink:
 
     def __new__(cls, url: str = "", **_: Any) -> Self:
         """Choose the class by the URL, which is missing only when a sink is unpickled."""
-        chosen: Any = _class_for(url) if cls is FileSystemSink and url else cls
+        chosen: Any = _class_for(url) if cls is FileSystemSink else cls
         sink: Self = object.__new__(chosen)
         return sink
 

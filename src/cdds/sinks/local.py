@@ -241,10 +241,10 @@ def _open_file(path: Path) -> BinaryIO:
     flags = os.O_RDONLY
     for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"):
         flags |= getattr(os, name, 0)
-    file = open(os.open(path, flags), "rb", buffering=0)  # noqa: SIM115, PTH123
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
+    fd = os.open(path, flags)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return open(fd, "rb", buffering=0)  # noqa: PTH123
+    os.close(fd)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
