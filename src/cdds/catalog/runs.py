@@ -209,6 +209,11 @@ class Runs:
         query = select(RUNS).where(wanted, ~left).limit(limit)
         return [_entry(row) for row in self._connection.execute(query)]
 
+    def was_due(self, job_id: str, due: datetime) -> bool:
+        """Tell whether there is a run of a job for that instant."""
+        query = select(RUNS.c.id).where(RUNS.c.job_id == job_id, RUNS.c.due == due)
+        return self._connection.execute(query).one_or_none() is not None
+
     def forget_files(self, run_id: str) -> None:
         """Note that nothing of a run's set is left in the sink."""
         statement = update(RUNS).where(RUNS.c.id == run_id)

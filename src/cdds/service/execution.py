@@ -56,6 +56,8 @@ from cdds.service.removal import remove_set
 _PAUSES = (0.2, 1.0, 5.0)
 """The seconds before each further try to finish a run whose artifacts are in the sink."""
 
+_GIVEN_UP = "the run was given up, for it gave no sign of life; nothing of it is left"
+
 _log = logging.getLogger(__name__)
 
 
@@ -101,6 +103,9 @@ class Execution:
         with self._context.catalog.write() as transaction:
             job = transaction.jobs.find(job_id, lock=True)
             if job is None or job.is_running or job.next_start is None or job.next_start > now:
+                return None
+            if transaction.runs.was_due(job.id, job.next_start):
+                transaction.jobs.replace(_skipped(job, now))
                 return None
             certificate = transaction.preferences.find(job.tenant, job.owner)
             try:
@@ -155,6 +160,8 @@ class Execution:
             try:
                 result = self._export(run, recipients, heartbeat)
             except BaseException as error:
+                if heartbeat.is_lost and isinstance(error, Cancelled):
+                    raise RunLost(_GIVEN_UP) from None
                 status: RunStatus = "cancelled" if isinstance(error, Cancelled) else "failed"
                 words = None if status == "cancelled" else in_words(error)
                 self._try_to_end(run, status, words, heartbeat.latest)
@@ -229,9 +236,7 @@ class Execution:
             if present is not None and present.status == "finished":
                 return False  # an earlier try was committed, and only its answer was lost
             if present is None or not present.is_in_progress:
-                raise RunLost(
-                    "the run was given up, for it gave no sign of life; nothing of it is left"
-                )
+                raise RunLost(_GIVEN_UP)
             if present.cancel_requested:
                 run = _ended(run, "cancelled", None, None, run.finished or run.started)
                 artifacts = []
@@ -345,6 +350,11 @@ def _started(job: JobEntry, run: RunEntry) -> JobEntry:
         latest_status=run.status,
         **changes,
     )
+
+
+def _skipped(job: JobEntry, now: datetime) -> JobEntry:
+    """Return a job without a start that has had its run, which an edit can bring back."""
+    return attrs.evolve(job, next_start=job.settings.recurrence.next_after(now))
 
 
 def _note_end(transaction: Transaction, job: JobEntry | None, run: RunEntry) -> None:

@@ -42,7 +42,7 @@ class Heartbeat:
         self._cancel = cancel
         self._latest: Progress | None = None
         self._told: Progress | None = None
-        self._stop = False
+        self._stop = self._lost = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"cdds-run-{run.id}", daemon=True)
 
@@ -70,6 +70,11 @@ class Heartbeat:
         return self._stop or (self._cancel is not None and self._cancel.is_set())
 
     @property
+    def is_lost(self) -> bool:
+        """Whether others have given the run up, so that going on is of no use."""
+        return self._lost
+
+    @property
     def latest(self) -> Progress | None:
         """How far the run is; None before it has said so."""
         return self._latest
@@ -87,7 +92,7 @@ class Heartbeat:
         with self._context.catalog.write() as transaction:
             lease_until = transaction.lease_time() + self._context.lease
             asked = transaction.runs.renew(self._run.id, progress, now, lease_until)
-        # None: it was given up by others, so going on is of no use.
+        self._lost = self._lost or asked is None
         self._stop = self._stop or asked is not False
         if progress is not None and progress != self._told:
             self._told = progress
