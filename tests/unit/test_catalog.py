@@ -1,22 +1,242 @@
-"""The catalog on every database: what is written is read again, and errors are clear."""
+"""The catalog on every database: what is written is read again, and every error is clear."""
 
 from __future__ import annotations
 
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 
-from cdds.catalog import Catalog, JobEntry, JobSettings
+import attrs
+import pytest
+from catalogs import SHARED_KINDS
+from sqlalchemy import Connection, inspect, text
+
+from cdds.catalog import Catalog, JobEntry, JobSettings, migrations
+from cdds.catalog.tables import METADATA, VERSION
+from cdds.errors import CatalogError, CatalogVersionError
 
 KEY = b"k" * 32
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+JOB = JobEntry(
+    id="00000000-0000-4000-8000-000000000000",
+    tenant="t",
+    owner="o",
+    settings=JobSettings(title="x", source="s", dataset="Interaction"),
+    created=NOW,
+)
+
+NewCatalogUrl = Callable[[str], AbstractContextManager[str]]
 
 
-def test_a_job_is_read_as_it_was_written(catalog_url: str) -> None:
-    now = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-    settings = JobSettings(title="x", source="s", dataset="Interaction")
-    entry = JobEntry(id="a", tenant="t", owner="o", settings=settings, created=now)
+def names(catalog: Catalog) -> set[str]:
+    """Return the tables of a catalog's database."""
+    with catalog.read() as transaction:
+        return set(inspect(transaction._connection).get_table_names())
+
+
+def test_moments_come_back_in_utc_to_the_microsecond(catalog_url: str) -> None:
+    edges = (None, NOW, datetime(1, 1, 1, 0, 0, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
     with Catalog(catalog_url, audit_key=KEY) as catalog:
-        with catalog.write() as transaction:
-            transaction.jobs.add(entry)
-            transaction.audit.append("t", "job added", "job", "a", at=now)
+        for edited in edges:
+            for next_start in edges:
+                job = attrs.evolve(JOB, edited=edited, next_start=next_start)
+                with catalog.write() as transaction:
+                    transaction.jobs.delete(job.id)
+                    transaction.jobs.add(job)
+                with catalog.read() as transaction:
+                    assert transaction.jobs.find(job.id) == job
+
+
+def test_a_transaction_that_fails_leaves_nothing(catalog_url: str) -> None:
+    with Catalog(catalog_url, audit_key=KEY) as catalog:
+        with pytest.raises(RuntimeError, match="midway"), catalog.write() as transaction:
+            transaction.jobs.add(JOB)
+            raise RuntimeError("midway")
         with catalog.read() as transaction:
-            assert transaction.jobs.find("a") == entry
-            assert transaction.audit.verify("t").number == 1
+            assert transaction.jobs.find(JOB.id) is None
+
+
+def test_only_tables_of_its_own_are_made_beside_those_of_the_host(
+    new_catalog_url: NewCatalogUrl,
+) -> None:
+    for kind in SHARED_KINDS:
+        with new_catalog_url(kind) as url:
+            with Catalog(url, audit_key=KEY) as catalog, catalog.write() as transaction:
+                transaction._connection.execute(text("CREATE TABLE jobs (id integer)"))
+            with Catalog(url, audit_key=KEY) as catalog:
+                assert names(catalog) == set(METADATA.tables) | {"jobs"}
+    assert all(name.startswith("cdds_") for name in METADATA.tables)
+
+
+@pytest.mark.parametrize("kind", SHARED_KINDS)
+def test_a_newer_schema_is_refused_and_left_alone(
+    new_catalog_url: NewCatalogUrl, kind: str
+) -> None:
+    with new_catalog_url(kind) as url:
+        with Catalog(url, audit_key=KEY) as catalog, catalog.write() as transaction:
+            transaction.jobs.add(JOB)
+            transaction._connection.execute(VERSION.update().values(version=99))
+        with pytest.raises(CatalogVersionError, match=r"version 99.*upgrade"):
+            Catalog(url, audit_key=KEY)
+
+
+@pytest.mark.parametrize("kind", SHARED_KINDS)
+def test_an_older_schema_is_brought_up_step_by_step_or_not_at_all(
+    new_catalog_url: NewCatalogUrl, kind: str
+) -> None:
+    def second(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE cdds_second (id integer)"))
+
+    def third(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO cdds_second VALUES (3)"))
+
+    def broken(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO cdds_nowhere VALUES (3)"))
+
+    with new_catalog_url(kind) as url, Catalog(url, audit_key=KEY) as catalog:
+        with catalog.write() as transaction:
+            transaction.jobs.add(JOB)
+        for steps in ({2: second, 3: broken}, {2: broken, 3: third}):
+            with pytest.raises(CatalogError), catalog.write() as transaction:
+                migrations.migrate(transaction._connection, current=3, steps=steps)
+            assert names(catalog) == set(METADATA.tables)
+        with catalog.write() as transaction:
+            steps = {2: second, 3: third}
+            migrations.migrate(transaction._connection, current=3, steps=steps)
+        with catalog.read() as transaction:
+            connection = transaction._connection
+            assert connection.execute(VERSION.select()).scalar_one() == 3
+            assert connection.execute(text("SELECT id FROM cdds_second")).scalars().all() == [3]
+            assert transaction.jobs.find(JOB.id) == JOB
+
+
+def test_every_version_up_to_the_present_one_has_its_step() -> None:
+    assert sorted(migrations.STEPS) == list(range(2, migrations.CURRENT + 1))
+
+
+@pytest.mark.parametrize("kind", SHARED_KINDS)
+def test_many_processes_may_open_an_empty_database_at_once(
+    new_catalog_url: NewCatalogUrl, kind: str
+) -> None:
+    code = "import sys, cdds; cdds.Catalog(sys.argv[1], audit_key=b'k' * 32).close()"
+    with new_catalog_url(kind) as url:
+        children = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(4)]
+        assert [child.wait(60) for child in children] == [0, 0, 0, 0]
+        with Catalog(url, audit_key=KEY) as catalog, catalog.read() as transaction:
+            assert transaction._connection.execute(VERSION.select()).scalars().all() == [
+                migrations.CURRENT
+            ]
+
+
+def test_a_catalog_is_shared_by_threads(catalog_url: str) -> None:
+    with Catalog(catalog_url, audit_key=KEY) as catalog:
+        failures: list[BaseException] = []
+
+        def append() -> None:
+            try:
+                for number in range(10):
+                    with catalog.write() as transaction:
+                        transaction.audit.append("t", "x", "job", str(number), at=NOW)
+            except BaseException as error:  # noqa: BLE001  # told by the test below
+                failures.append(error)
+
+        threads = [threading.Thread(target=append) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures
+        with catalog.read() as transaction:
+            assert transaction.audit.verify("t").number == 80
+
+
+def test_a_locked_database_is_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    with Catalog(path, audit_key=KEY, timeout=0.05) as catalog:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CatalogError, match="database is locked"), catalog.write():
+            pass
+        with catalog.read() as transaction:
+            assert transaction.jobs.find(JOB.id) is None
+        other.execute("ROLLBACK")
+        other.close()
+        with catalog.write() as transaction:
+            transaction.jobs.add(JOB)
+
+
+def test_a_read_only_database_is_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    with Catalog(path, audit_key=KEY) as catalog, catalog.write() as transaction:
+        transaction.jobs.add(JOB)
+    url = f"sqlite:///file:{path}?mode=ro&uri=true"
+    with Catalog(url, audit_key=KEY) as catalog:
+        with pytest.raises(CatalogError, match="readonly"), catalog.write() as transaction:
+            transaction.jobs.delete(JOB.id)
+        with catalog.read() as transaction:
+            assert transaction.jobs.find(JOB.id) == JOB
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, though long enough to be looked at as one\n" * 100)
+    before = path.read_bytes()
+    with pytest.raises(CatalogError, match="notes.txt"):
+        Catalog(path, audit_key=KEY)
+    assert path.read_bytes() == before
+    assert [item.name for item in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("", "path or a URL"),
+        ("mysql://host/db", "not in mysql"),
+        ("nonsense://", "not in nonsense"),
+        ("postgresql://user:secret@/nowhere?host=/nonexistent", "postgresql"),
+        ("/nonexistent/folder/catalog.db", "unable to open"),
+        ("a\0b", "path or a URL"),
+    ],
+)
+def test_what_cannot_be_opened_is_a_clear_error(location: str, reason: str) -> None:
+    with pytest.raises(CatalogError, match=reason) as caught:
+        Catalog(location, audit_key=KEY, timeout=1)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_went_away_is_a_clear_error(new_catalog_url: NewCatalogUrl) -> None:
+    with new_catalog_url("postgresql") as url, Catalog(url, audit_key=KEY) as catalog:
+        with pytest.raises(CatalogError), catalog.write() as transaction:
+            transaction.jobs.add(JOB)
+            pid = transaction._connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with Catalog(url, audit_key=KEY) as other, other.write() as killer:
+                killer._connection.execute(text(f"SELECT pg_terminate_backend({pid})"))
+            transaction.jobs.find(JOB.id)
+        with catalog.read() as transaction:  # the pool makes a new connection
+            assert transaction.jobs.find(JOB.id) is None
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 15, "k" * 32, None])
+def test_a_weak_audit_key_is_refused(key: bytes) -> None:
+    with pytest.raises(CatalogError, match="16 bytes"):
+        Catalog("sqlite://", audit_key=key)
+
+
+def test_errors_hold_no_value_of_a_row(catalog_url: str) -> None:
+    with Catalog(catalog_url, audit_key=KEY) as catalog:
+        secret = attrs.evolve(JOB, settings=attrs.evolve(JOB.settings, title="needle"))
+        with pytest.raises(CatalogError) as caught, catalog.write() as transaction:
+            transaction.jobs.add(secret)
+            transaction.jobs.add(secret)
+        assert "needle" not in str(caught.value)
+        assert JOB.id not in str(caught.value)
+
+
+def test_importing_cdds_loads_no_database() -> None:
+    code = "import sys, cdds; cdds.Job, cdds.Exporter; sys.exit('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
