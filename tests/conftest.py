@@ -19,6 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
+from stores import LocalStore, MemoryStore, Store, numbers, s3_store
+
+from cdds.sinks import LocalSink, open_sink
 
 # Tools are started and megabytes are packed within one example: time says nothing about them.
 settings.register_profile("cdds", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -93,6 +96,29 @@ def catalog_url(request: pytest.FixtureRequest, new_catalog_url: NewCatalogUrl) 
     """Return the URL of an empty database, of each kind in turn."""
     with new_catalog_url(request.param) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Start an S3 server of one's own; no region is given, or s3fs would not find buckets."""
+    server_module = pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    server = server_module.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["local", "memory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Return an empty store of each kind."""
+    if request.param == "local":
+        return LocalStore(tmp_path / "exports", LocalSink(tmp_path / "exports"))
+    if request.param == "memory":
+        root = f"exports-{next(numbers)}"
+        return MemoryStore(root, open_sink(f"memory://{root}"))
+    return s3_store(request.getfixturevalue("s3_endpoint"))
 
 
 @attrs.frozen

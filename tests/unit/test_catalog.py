@@ -186,7 +186,7 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, though long enough to be looked at as one\n" * 100)
     before = path.read_bytes()
-    with pytest.raises(CatalogError, match="notes.txt"):
+    with pytest.raises(CatalogError, match=r"notes\.txt"):
         Catalog(path, audit_key=KEY)
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["notes.txt"]
