@@ -126,6 +126,17 @@ def test_nothing_selected_leaves_the_manifest_alone(export: Exporting, open_expo
     assert set(open_export().files) == {"manifest.json"}
 
 
+def test_schemas_stand_in_a_folder_and_only_beside_their_data(
+    inputs: Path, export: Exporting, open_export: Opener
+) -> None:
+    export(cdds.sources.JsonLines(interaction=inputs / "interactions.jsonl"))
+    assert set(open_export().files) == {
+        "Interaction-job.json",
+        "schema/interaction.json",
+        "manifest.json",
+    }
+
+
 def test_rejects_are_left_out_and_listed_without_content(
     export: Exporting, open_export: Opener
 ) -> None:
