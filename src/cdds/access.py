@@ -141,7 +141,7 @@ class Access:
         owners = self.policy.owners(principal, action)
         if owners is None:
             return None
-        some = frozenset(owners)
+        some = frozenset([owners] if isinstance(owners, str) else owners)
         if not some:
             raise AccessDenied(f"you may not {action} anything here; ask for the permission")
         return some

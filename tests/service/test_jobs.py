@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 from hosts import Host, MakeHost, settings_of
+from sqlalchemy import event
 
 import cdds
 from cdds.errors import (
@@ -282,6 +283,24 @@ def test_the_list_is_filtered_sorted_and_paged(host: Host) -> None:
         if (after := page.next) is None:
             break
     assert walked == listed()
+
+
+def test_the_list_with_its_progress_is_one_query(host: Host) -> None:
+    statements: list[str] = []
+
+    def count(_: object, __: object, statement: str, *___: object) -> None:
+        statements.append(statement)
+
+    def look(_: cdds.Progress) -> None:
+        event.listen(host.catalog._engine, "before_cursor_execute", count)
+        (job,) = host.service.jobs.list(host.alice).items
+        event.remove(host.catalog._engine, "before_cursor_execute", count)
+        assert job.progress is not None
+        assert [text for text in statements if not text.startswith("BEGIN")] == statements[-1:]
+        statements.clear()
+
+    host.service.jobs.run_now(host.alice, host.add().id, progress=look)
+    assert not statements
 
 
 def test_a_cancel_token_stops_a_run(host: Host) -> None:

@@ -172,6 +172,21 @@ def test_a_cancelled_run_whose_worker_died_is_cancelled(host: Host) -> None:
     assert host.files() == set()
 
 
+def test_a_job_whose_worker_died_can_be_run_without_reconciling(host: Host) -> None:
+    run = dies(host, committed=False)
+    host.clock.advance(seconds=61)
+    assert host.service.jobs.run_now(host.alice, run.job_id).status == "finished"
+    assert host.service.history.get(host.alice, run.id).status == "failed"
+    assert len(host.service.reconcile().leftovers) == 2
+
+
+def test_a_due_job_whose_worker_died_is_run_again(host: Host) -> None:
+    run = dies(host, committed=True)
+    host.clock.advance(hours=1)
+    (again,) = host.service.run_due()
+    assert again.job_id == run.job_id
+
+
 def test_reconciling_twice_changes_nothing(host: Host) -> None:
     host.run()
     dies(host, committed=True)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
 
 from cdds.catalog.filters import contains, owned
 from cdds.catalog.paging import Order, Page, Sorts, read_page
@@ -103,10 +103,15 @@ class Artifacts:
         query = select(ARTIFACTS).where(ARTIFACTS.c.run_id == run_id).order_by(ARTIFACTS.c.part)
         return [_entry(row) for row in self._connection.execute(query)]
 
-    def count_of_run(self, run_id: str) -> int:
-        """Return how many artifacts of a run are left, whatever their state."""
-        query = select(func.count()).select_from(ARTIFACTS).where(ARTIFACTS.c.run_id == run_id)
-        return self._connection.execute(query).scalar_one()
+    def has_any(self, run_id: str, *, removing: bool) -> bool:
+        """Tell whether artifacts of a run are left, those that are being removed or not counted."""
+        wanted = ARTIFACTS.c.run_id == run_id
+        if not removing:
+            wanted &= ARTIFACTS.c.state != "removing"
+        return (
+            self._connection.execute(select(ARTIFACTS.c.name).where(wanted).limit(1)).first()
+            is not None
+        )
 
     def mark(self, names: Iterable[str], state: ArtifactState) -> None:
         """Set the state of artifacts, except of those that are being removed."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 from sqlalchemy import Connection, Row, select, update
 
+from cdds.catalog.engine import insert_or_keep
 from cdds.catalog.tables import AUDIT, AUDIT_HEADS
 from cdds.errors import AuditBroken, JobError
 
@@ -92,24 +93,42 @@ class Audit:
         **details: Any,
     ) -> None:
         """Append an entry; whoever appends to the same trail waits until this transaction ends."""
+        self.extend(tenant, action, kind, {subject: details}, at=at, actor=actor)
+
+    def extend(
+        self,
+        tenant: str,
+        action: str,
+        kind: str,
+        subjects: Mapping[str, Mapping[str, Any]],
+        *,
+        at: datetime,
+        actor: str = "",
+    ) -> None:
+        """Append an entry for each of some subjects, to which the same was done, with details."""
+        if not subjects:
+            return
         head = self._locked_head(tenant)
-        entry = AuditEntry(
-            tenant=tenant,
-            number=head.number + 1,
-            at=at.astimezone(UTC),
-            actor=actor,
-            action=action,
-            kind=kind,
-            subject=subject,
-            details=details,
-            mac="",
-        )
-        entry = attrs.evolve(entry, mac=self._mac(entry, head.mac))
-        self._connection.execute(AUDIT.insert().values(attrs.asdict(entry)))
+        entries = []
+        for subject, details in subjects.items():
+            entry = AuditEntry(
+                tenant=tenant,
+                number=head.number + 1,
+                at=at.astimezone(UTC),
+                actor=actor,
+                action=action,
+                kind=kind,
+                subject=subject,
+                details=details,
+                mac="",
+            )
+            head = AuditHead(tenant, entry.number, self._mac(entry, head.mac))
+            entries.append(attrs.asdict(attrs.evolve(entry, mac=head.mac)))
+        self._connection.execute(AUDIT.insert(), entries)
         self._connection.execute(
             update(AUDIT_HEADS)
             .where(AUDIT_HEADS.c.tenant == tenant)
-            .values(number=entry.number, mac=entry.mac)
+            .values(number=head.number, mac=head.mac)
         )
 
     def head(self, tenant: str) -> AuditHead:
@@ -144,40 +163,31 @@ class Audit:
         """
         if anchor is not None and anchor.tenant != tenant:
             raise JobError("this head is of another tenant's audit trail")
-        number, mac = 0, _START
+        # Read before the entries: others may append meanwhile.
+        heads = [head for head in (anchor, self.head(tenant)) if head is not None]
+        end = AuditHead(tenant, 0, _START)
+        _compare(heads, end)
         for entry in self.entries(tenant):
-            number += 1
+            number = end.number + 1
             if entry.number != number:
                 raise AuditBroken(f"entry {number} of the audit trail is missing")
-            if not hmac.compare_digest(entry.mac, self._mac(entry, mac)):
+            if not hmac.compare_digest(entry.mac, self._mac(entry, end.mac)):
                 raise AuditBroken(f"entry {number} of the audit trail was changed")
-            mac = entry.mac
-            if anchor is not None and number == anchor.number:
-                _compare(anchor, mac)
-        _compare(self.head(tenant), mac, number)
-        if anchor is not None and anchor.number > number:
-            raise AuditBroken(
-                f"the audit trail ends at entry {number}, and had {anchor.number} before"
-            )
-        if anchor is not None and anchor.number == 0:
-            _compare(anchor, _START)
-        return AuditHead(tenant, number, mac)
+            end = AuditHead(tenant, number, entry.mac)
+            _compare(heads, end)
+        most = max(head.number for head in heads)
+        if end.number < most:
+            raise AuditBroken(f"the audit trail ends at entry {end.number}, and had {most} before")
+        return end
 
     def _locked_head(self, tenant: str) -> AuditHead:
         query = select(AUDIT_HEADS).where(AUDIT_HEADS.c.tenant == tenant).with_for_update()
         row = self._connection.execute(query).one_or_none()
         if row is None:
-            self._begin(tenant)
+            values = {"tenant": tenant, "number": 0, "mac": _START}
+            self._connection.execute(insert_or_keep(self._connection, AUDIT_HEADS, values))
             row = self._connection.execute(query).one()
         return AuditHead(*row)
-
-    def _begin(self, tenant: str) -> None:
-        if self._connection.dialect.name == "sqlite":
-            from sqlalchemy.dialects.sqlite import insert
-        else:
-            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-        statement = insert(AUDIT_HEADS).values(tenant=tenant, number=0, mac=_START)
-        self._connection.execute(statement.on_conflict_do_nothing())
 
     def _mac(self, entry: AuditEntry, before: str) -> str:
         values = attrs.asdict(entry) | {"at": entry.at.isoformat(), "mac": before}
@@ -185,10 +195,12 @@ class Audit:
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
 
 
-def _compare(head: AuditHead, mac: str, number: int | None = None) -> None:
-    same = number is None or head.number == number
-    if not same or not hmac.compare_digest(head.mac, mac):
-        raise AuditBroken(f"the audit trail is not the one that had entry {head.number} as its end")
+def _compare(heads: Iterable[AuditHead], end: AuditHead) -> None:
+    for head in heads:
+        if head.number == end.number and not hmac.compare_digest(head.mac, end.mac):
+            raise AuditBroken(
+                f"the audit trail is not the one that had entry {head.number} as its end"
+            )
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

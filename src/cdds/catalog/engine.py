@@ -12,7 +12,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Executable,
+    Table,
+    create_engine,
+    event,
+    exc,
+    make_url,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import StaticPool
 
 from cdds.errors import CatalogError, MissingDependency
@@ -102,6 +114,25 @@ def database_time(connection: Connection) -> datetime:
         return datetime.now(UTC)
     now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
     return now.astimezone(UTC)
+
+
+def insert_or_keep(connection: Connection, table: Table, values: dict[str, Any]) -> Executable:
+    """Return what inserts a row, unless there is one with its key."""
+    statement: Executable = _insert(connection)(table).values(values).on_conflict_do_nothing()
+    return statement
+
+
+def insert_or_replace(connection: Connection, table: Table, values: dict[str, Any]) -> Executable:
+    """Return what inserts a row in place of the one with its key, if there is one."""
+    key = list(table.primary_key)
+    insert = _insert(connection)(table).values(values)
+    statement: Executable = insert.on_conflict_do_update(index_elements=key, set_=values)
+    return statement
+
+
+def _insert(connection: Connection) -> Any:
+    module = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return module.insert
 
 
 @contextmanager

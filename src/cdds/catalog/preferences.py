@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 from sqlalchemy import Connection, Row, select, update
 
+from cdds.catalog.engine import insert_or_replace
 from cdds.catalog.tables import PREFERENCES
 
 
@@ -49,9 +50,8 @@ class Preferences:
 
     def replace(self, entry: CertificateEntry) -> None:
         """Set a user's certificate in place of the one there was."""
-        self.delete(entry.tenant, entry.user)
         values = attrs.asdict(entry) | {"told": False}
-        self._connection.execute(PREFERENCES.insert().values(values))
+        self._connection.execute(insert_or_replace(self._connection, PREFERENCES, values))
 
     def delete(self, tenant: str, user: str) -> bool:
         """Delete a user's certificate; tell whether there was one."""

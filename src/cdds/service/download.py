@@ -144,6 +144,7 @@ class DownloadService:
         Raises:
             CatalogError: the catalog failed.
         """
+        self._execution.end_lapsed()
         with self._context.catalog.read() as transaction:
             due = transaction.jobs.due(self._context.now(), limit)
         finished = []
@@ -169,7 +170,7 @@ class DownloadService:
             CatalogError: the catalog failed.
             SinkError: the storage failed.
         """
-        return Reconciliation(self._context).run()
+        return Reconciliation(self._context, self._execution).run()
 
 
 def _check_spans(

@@ -56,6 +56,7 @@ from cdds.service.removal import remove_set
 _PAUSES = (0.2, 1.0, 5.0)
 """The seconds before each further try to finish a run whose artifacts are in the sink."""
 
+_LAPSED = "its worker gave no sign of life, and nothing of it is kept; run the job again"
 _GIVEN_UP = "the run was given up, for it gave no sign of life; nothing of it is left"
 
 _log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Execution:
         Raises:
             CddsError: it was refused, failed, or was cancelled.
         """
+        self.end_lapsed()
         now = self._context.now()
         with self._context.catalog.write() as transaction:
             job = _present(transaction.jobs.find(job.id, lock=True))
@@ -117,6 +119,27 @@ class Execution:
             self._end(run, "failed", in_words(refusal))
             raise refusal
         return self._carry_out(run, recipients, None, None)
+
+    def end_lapsed(self) -> tuple[str, ...]:
+        """End the runs whose worker gave no sign of life in time, and return them.
+
+        What they have left in the sink stays until `reconcile`.
+        """
+        with self._context.catalog.read() as transaction:
+            lapsed = transaction.runs.lapsed(transaction.lease_time())
+        return tuple(run_id for job_id, run_id in lapsed if self._end_lapsed(job_id, run_id))
+
+    def _end_lapsed(self, job_id: str, run_id: str) -> bool:
+        now = self._context.now()
+        with self._context.catalog.write() as transaction:
+            transaction.jobs.find(job_id, lock=True)  # the order in which all lock
+            transaction.runs.find(run_id, lock=True, hidden=True)
+            if not transaction.runs.is_lapsed(run_id, transaction.lease_time()):
+                return False
+            ended = end_run(transaction, run_id, "failed", _LAPSED, now=now)
+        if ended is not None:
+            self._context.tell(event_of(ended, now))
+        return ended is not None
 
     def _claim(
         self,

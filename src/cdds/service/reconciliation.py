@@ -16,11 +16,10 @@ import attrs
 from cdds.catalog import ArtifactEntry, ArtifactState, RunEntry
 from cdds.protocols import Stored
 from cdds.service.context import Context
-from cdds.service.execution import end_run, event_of
+from cdds.service.execution import Execution
 
 _OURS = re.compile(r"export-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.")
 _AT_ONCE = 500
-_LAPSED = "its worker gave no sign of life, and what it left was removed; run the job again"
 
 
 @attrs.frozen(kw_only=True)
@@ -45,8 +44,9 @@ class Reconciled:
 class Reconciliation:
     """Finds what does not agree, and mends it."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, execution: Execution) -> None:
         self._context = context
+        self._execution = execution
 
     def run(self) -> Reconciled:
         """Compare storage and catalog, and mend what does not agree.
@@ -55,7 +55,7 @@ class Reconciliation:
             CatalogError: the catalog failed.
             SinkError: the storage cannot be listed, or a leftover not be removed.
         """
-        failed_runs = tuple(self._fail_lapsed())
+        failed_runs = self._execution.end_lapsed()
         sizes: dict[str, int] = {}
         leftovers: list[str] = []
         foreign = 0
@@ -74,22 +74,6 @@ class Reconciliation:
             found=tuple(found),
             foreign=foreign,
         )
-
-    def _fail_lapsed(self) -> Iterator[str]:
-        """End the runs whose worker is dead, and yield them."""
-        with self._context.catalog.read() as transaction:
-            lapsed = transaction.runs.lapsed(transaction.lease_time())
-        for job_id, run_id in lapsed:
-            now = self._context.now()
-            with self._context.catalog.write() as transaction:
-                transaction.jobs.find(job_id, lock=True)  # the order in which all lock
-                transaction.runs.find(run_id, lock=True, hidden=True)
-                if not transaction.runs.is_lapsed(run_id, transaction.lease_time()):
-                    continue
-                ended = end_run(transaction, run_id, "failed", _LAPSED, now=now)
-            if ended is not None:
-                self._context.tell(event_of(ended, now))
-                yield run_id
 
     def _blocks(self) -> Iterator[Sequence[Stored]]:
         items = iter(self._context.sink.stored())

@@ -19,6 +19,7 @@ from cdds.service.context import Context
 from cdds.service.events import ArtifactRemoved
 
 _MARK = ".sha256"
+_AT_ONCE = 200
 _log = logging.getLogger(__name__)
 
 
@@ -56,34 +57,36 @@ def remove_artifacts(
     removed: list[str] = []
     failed: list[str] = []
     for run_id, some in runs.items():
-        gone = _remove_files(context, run_id, some)
-        removed += [artifact.name for artifact in gone]
-        failed += [artifact.name for artifact in some if artifact not in gone]
-        _forget(context, run_id, gone, actor, reason)
+        for start in range(0, len(some), _AT_ONCE):
+            block = some[start : start + _AT_ONCE]
+            gone = _remove_files(context, run_id, block)
+            _forget(context, run_id, gone, actor, reason)
+            removed += [artifact.name for artifact in gone]
+            failed += [artifact.name for artifact in block[len(gone) :]]
     return Removed(tuple(removed), tuple(failed))
 
 
 def _remove_files(
     context: Context, run_id: str, artifacts: Sequence[ArtifactEntry]
-) -> list[ArtifactEntry]:
-    gone = []
+) -> Sequence[ArtifactEntry]:
+    """Remove files in their order, and return those that are gone."""
+    count = 0
     try:
         _remove_mark(context, run_id)
         for artifact in artifacts:
             context.sink.remove(Stored(artifact.name, artifact.size))
-            gone.append(artifact)
+            count += 1
     except SinkError as error:
         _log.warning("run %s: an artifact could not be removed: %s", run_id, error)
-    return gone
+    return artifacts[:count]
 
 
 def _remove_mark(context: Context, run_id: str) -> None:
     """Remove the digests of a set, and their signature, when no part of it shall be left."""
     with context.catalog.read() as transaction:
         run = transaction.runs.find(run_id, hidden=True)
-        artifacts = transaction.artifacts.of_run(run_id)
-    if run is None or any(artifact.state != "removing" for artifact in artifacts):
-        return
+        if run is None or transaction.artifacts.has_any(run_id, removing=False):
+            return
     for name in (run.digests, run.signature):
         if name is not None:
             context.sink.remove(Stored(name, 0))
@@ -96,19 +99,19 @@ def _forget(
     with context.catalog.write() as transaction:
         transaction.runs.find(run_id, lock=True, hidden=True)  # the order in which all lock
         gone = [artifact for artifact in artifacts if transaction.artifacts.delete(artifact.name)]
-        if not transaction.artifacts.count_of_run(run_id):
+        if not transaction.artifacts.has_any(run_id, removing=True):
             transaction.runs.forget_files(run_id)
-        for artifact in gone:
-            transaction.audit.append(
-                artifact.tenant,
-                "artifact deleted",
-                "artifact",
-                artifact.name,
-                at=now,
-                actor=actor,
-                reason=reason,
-                run=run_id,
-                size=artifact.size,
-                sha256=artifact.sha256,
+        evidence = {
+            artifact.name: {
+                "reason": reason,
+                "run": run_id,
+                "size": artifact.size,
+                "sha256": artifact.sha256,
+            }
+            for artifact in gone
+        }
+        if gone:
+            transaction.audit.extend(
+                gone[0].tenant, "artifact deleted", "artifact", evidence, at=now, actor=actor
             )
     context.tell(*(ArtifactRemoved(at=now, artifact=artifact) for artifact in gone))

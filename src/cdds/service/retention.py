@@ -6,12 +6,12 @@ job. An artifact past its expiry cannot be opened anyway; the sweep deletes its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 
 import attrs
 
-from cdds.catalog import ArtifactEntry, CertificateEntry, RunEntry
+from cdds.catalog import ArtifactEntry, RunEntry
 from cdds.crypto.certificates import EXPIRY_NOTICE
 from cdds.service.context import Context
 from cdds.service.events import ArtifactExpiring, CertificateExpiring
@@ -85,27 +85,24 @@ class Retention:
 
         Returns how many they are.
         """
+        count = 0
+        while told := self._remind_some():
+            count += told
+        return count
+
+    def _remind_some(self) -> int:
         now = self._context.now()
-        soon = now + self._context.notice
         with self._context.catalog.write() as transaction:
-            artifacts = transaction.artifacts.expiring(soon, _AT_ONCE)
+            artifacts = transaction.artifacts.expiring(now + self._context.notice, _AT_ONCE)
             transaction.artifacts.mark_told(artifact.name for artifact in artifacts)
             certificates = transaction.preferences.expiring(now + EXPIRY_NOTICE, _AT_ONCE)
             for certificate in certificates:
                 transaction.preferences.mark_told(certificate)
-        self._tell(now, artifacts, certificates)
-        return len(artifacts) + len(certificates)
-
-    def _tell(
-        self,
-        now: datetime,
-        artifacts: Sequence[ArtifactEntry],
-        certificates: Sequence[CertificateEntry],
-    ) -> None:
         self._context.tell(
             *(ArtifactExpiring(at=now, artifact=artifact) for artifact in artifacts),
             *(CertificateExpiring(at=now, certificate=entry) for entry in certificates),
         )
+        return len(artifacts) + len(certificates)
 
     def _due(self) -> Iterator[list[ArtifactEntry]]:
         """Yield what is to be removed, block by block, each marked before it is yielded."""
