@@ -240,14 +240,17 @@ def _pages(view: View, peer: sqlalchemy.Connection, calls: int, depth: int) -> M
 
 
 def _walk(view: View, depth: int) -> list[str | None]:
-    """Return the tokens on the way through a list, in strides; the first stands for its start."""
+    """Return the tokens on the way through a list, in strides; the first stands for its start.
+
+    After each of them there is a whole stride.
+    """
     tokens: list[str | None] = [None]
-    while len(tokens) <= depth // _STRIDE:
+    while len(tokens) <= depth // _STRIDE + 1:
         token = view.read(after=tokens[-1], limit=_STRIDE).next
         if token is None:
             break
         tokens.append(token)
-    return tokens
+    return tokens[:-1] or tokens
 
 
 def _times(work: Callable[[Thing], object], things: Iterable[Thing]) -> list[float]:
