@@ -5,11 +5,14 @@ Place: at the ground. A text is taken as it is or refused; it is never changed i
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from cdds.errors import JobError
 
-_LINE_ENDS = "\n\t"
+# All of Unicode's control characters (Cc) and surrogates (Cs); its categories will not change.
+_REFUSED_IN_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_REFUSED_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def line(value: object, what: str, most: int = 200) -> str:
@@ -21,22 +24,22 @@ def line(value: object, what: str, most: int = 200) -> str:
     """
     if not isinstance(value, str) or not value.strip():
         raise JobError(f"{what} is missing; give a text of 1 to {most} characters")
-    return _checked(value, what, most, allowed="")
+    return _checked(value, what, most, _REFUSED_IN_LINE)
 
 
 def lines(value: object, what: str, most: int = 10_000) -> str:
     """Return a text that may be empty and may have several lines, under the rules of `line`."""
     if not isinstance(value, str):
         raise JobError(f"{what} must be a text")
-    return _checked(value, what, most, allowed=_LINE_ENDS)
+    return _checked(value, what, most, _REFUSED_IN_LINES)
 
 
-def _checked(value: str, what: str, most: int, allowed: str) -> str:
+def _checked(value: str, what: str, most: int, refused: re.Pattern[str]) -> str:
     if len(value) > most:
         raise JobError(f"{what} has {len(value)} characters; at most {most} are taken")
-    for character in value:
-        if unicodedata.category(character) in {"Cc", "Cs"} and character not in allowed:
-            raise JobError(f"{what} holds U+{ord(character):04X}, which is not taken")
+    found = refused.search(value)
+    if found is not None:
+        raise JobError(f"{what} holds U+{ord(found[0]):04X}, which is not taken")
     return value
 
 

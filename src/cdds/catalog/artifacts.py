@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, update
 
-from cdds.catalog.filters import contains, owned
+from cdds.catalog.filters import aside, belongs, contains
 from cdds.catalog.paging import Order, Page, Sorts, read_page
-from cdds.catalog.tables import ARTIFACTS, REMOVING
+from cdds.catalog.tables import ARTIFACTS, EVERY, REMOVING, UNTOLD
 from cdds.wording import sort_key
 
 ArtifactState: TypeAlias = Literal["stored", "missing", "removing"]
@@ -131,7 +131,7 @@ class Artifacts:
     def expired(self, now: datetime, limit: int) -> Sequence[ArtifactEntry]:
         """Return artifacts past their expiry that nobody removes yet, the oldest first."""
         due = (ARTIFACTS.c.expires <= now) & (ARTIFACTS.c.state != "removing")
-        return self._some(due, limit)
+        return self._some(and_(due, EVERY), limit)
 
     def removing(self, limit: int, after: str = "") -> Sequence[ArtifactEntry]:
         """Return artifacts whose removal has begun, by name."""
@@ -142,7 +142,7 @@ class Artifacts:
     def expiring(self, before: datetime, limit: int) -> Sequence[ArtifactEntry]:
         """Return artifacts that expire before a moment and that nobody was told of."""
         soon = (ARTIFACTS.c.expires < before) & (ARTIFACTS.c.state == "stored")
-        return self._some(soon & ARTIFACTS.c.told.is_(False), limit)
+        return self._some(and_(soon, UNTOLD), limit)
 
     def mark_told(self, names: Iterable[str]) -> None:
         """Note that those who want to know were told that these expire."""
@@ -158,7 +158,7 @@ class Artifacts:
         **filters: Any,
     ) -> Page[ArtifactEntry]:
         """Return a page of what a tenant can download now, of some owners only where given."""
-        query = page_query(tenant, owners, now, **filters)
+        query = page_query(tenant, owners, **filters).where(_unexpired(now, order))
         rows, token = read_page(self._connection, query, SORTS, order)
         return Page(tuple(map(_entry, rows)), token)
 
@@ -177,18 +177,17 @@ class Artifacts:
 def page_query(
     tenant: str,
     owners: frozenset[str] | None,
-    now: datetime,
     *,
     run_id: str | None = None,
     job_id: str | None = None,
     dataset: str | None = None,
     title: str | None = None,
 ) -> Select[Any]:
-    """Return the query of a page, before it is sorted and cut."""
-    query = select(ARTIFACTS).where(
-        ARTIFACTS.c.tenant == tenant, ARTIFACTS.c.state == "stored", ARTIFACTS.c.expires > now
-    )
-    query = owned(query, ARTIFACTS.c.owner, owners)
+    """Return the query of a page, before it is sorted and cut, and what has expired left out."""
+    whose = belongs(ARTIFACTS, tenant, owners)
+    if run_id is not None or job_id is not None:
+        whose = aside(whose)
+    query = select(ARTIFACTS).where(whose, ARTIFACTS.c.state == "stored")
     for column, wanted in (
         (ARTIFACTS.c.run_id, run_id),
         (ARTIFACTS.c.job_id, job_id),
@@ -197,6 +196,16 @@ def page_query(
         if wanted is not None:
             query = query.where(column == wanted)
     return contains(query, ARTIFACTS.c.title_key, title)
+
+
+def _unexpired(now: datetime, order: Order) -> ColumnElement[bool]:
+    """Return the condition that an artifact has not expired.
+
+    It says where a page begins only if the page goes by the expiry, and no token says so.
+    """
+    condition = ARTIFACTS.c.expires > now
+    begins = order.sort == "expires" and (order.descending or order.after is None)
+    return condition if begins else aside(condition)
 
 
 def _values(entry: ArtifactEntry) -> dict[str, Any]:

@@ -7,18 +7,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Select
+from sqlalchemy import Column, ColumnElement, Select, Table, false, func
 
 from cdds.wording import line, sort_key
 
 
-def owned(query: Select[Any], column: Column[Any], owners: frozenset[str] | None) -> Select[Any]:
-    """Keep what belongs to some owners; None keeps all."""
+def belongs(table: Table, tenant: str, owners: frozenset[str] | None) -> ColumnElement[bool]:
+    """Return the condition that a row is of a tenant, and of some owners only where given."""
+    condition = table.c.tenant == tenant
     if owners is None:
-        return query
+        return condition
     if len(owners) == 1:
-        return query.where(column == next(iter(owners)))
-    return query.where(column.in_(sorted(owners)))
+        return condition & (table.c.owner == next(iter(owners)))
+    return condition & table.c.owner.in_(sorted(owners))
+
+
+def aside(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the same condition, asked only of rows that are found by others.
+
+    A database takes conditions to be independent of each other, and SQLite knows nothing of how
+    many rows meet one. So it would follow the index of all of a tenant for what another index finds
+    at once. No index serves this form.
+    """
+    return func.coalesce(condition, false())
 
 
 def contains(query: Select[Any], column: Column[Any], text: str | None) -> Select[Any]:

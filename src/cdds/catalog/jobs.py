@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 from sqlalchemy import Connection, Row, Select, select, update
 
-from cdds.catalog.filters import contains, owned
+from cdds.catalog.filters import belongs, contains
 from cdds.catalog.paging import Order, Page, Sorts, read_page
 from cdds.catalog.progress import RunProgress
 from cdds.catalog.runs import IN_PROGRESS_STATUS, PROGRESS, RunStatus, progress_of
@@ -132,8 +132,7 @@ def page_query(
     title: str | None = None,
 ) -> Select[Any]:
     """Return the query of a page, before it is sorted and cut."""
-    query = _query().where(JOBS.c.tenant == tenant)
-    query = owned(query, JOBS.c.owner, owners)
+    query = _query().where(belongs(JOBS, tenant, owners))
     for column, wanted in (
         (JOBS.c.source, source),
         (JOBS.c.dataset, dataset),

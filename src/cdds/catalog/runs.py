@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 
-from cdds.catalog.filters import contains, owned
+from cdds.catalog.filters import aside, belongs, contains
 from cdds.catalog.paging import Order, Page, Sorts, read_page
 from cdds.catalog.progress import RunProgress
 from cdds.catalog.settings import JobSettings
-from cdds.catalog.tables import ARTIFACTS, IN_PROGRESS, RUNS
+from cdds.catalog.tables import ARTIFACTS, HIDDEN, IN_PROGRESS, RUNS
 from cdds.model import Progress
 from cdds.wording import sort_key
 
@@ -202,12 +202,12 @@ class Runs:
 
     def removable(self, before: datetime | None, limit: int) -> Sequence[RunEntry]:
         """Return runs without artifacts that are hidden, or ended before a moment."""
-        wanted: ColumnElement[bool] = RUNS.c.removed.is_(True)
-        if before is not None:
-            wanted |= RUNS.c.finished < before
-        left = exists().where(ARTIFACTS.c.run_id == RUNS.c.id)
-        query = select(RUNS).where(wanted, ~left).limit(limit)
-        return [_entry(row) for row in self._connection.execute(query)]
+        found = self._without_artifacts(select(RUNS).where(HIDDEN).order_by(RUNS.c.id), limit)
+        if before is not None and len(found) < limit:
+            past = select(RUNS).where(RUNS.c.finished < before, RUNS.c.removed.is_(False))
+            past = past.order_by(RUNS.c.finished)
+            found += self._without_artifacts(past, limit - len(found))
+        return found
 
     def was_due(self, job_id: str, due: datetime) -> bool:
         """Tell whether there is a run of a job for that instant."""
@@ -234,6 +234,12 @@ class Runs:
         rows, token = read_page(self._connection, query, sorts, order)
         return Page(tuple(map(_entry, rows)), token)
 
+    def _without_artifacts(self, query: Select[Any], limit: int) -> list[RunEntry]:
+        # Asked run by run: PostgreSQL would read all artifacts first to answer a NOT EXISTS.
+        left = select(ARTIFACTS.c.name).where(ARTIFACTS.c.run_id == RUNS.c.id).limit(1)
+        query = query.where(left.scalar_subquery().is_(None)).limit(limit)
+        return [_entry(row) for row in self._connection.execute(query)]
+
 
 def page_query(
     tenant: str,
@@ -246,8 +252,8 @@ def page_query(
     title: str | None = None,
 ) -> Select[Any]:
     """Return the query of a page, before it is sorted and cut."""
-    query = select(RUNS).where(RUNS.c.tenant == tenant, RUNS.c.removed.is_(False))
-    query = owned(query, RUNS.c.owner, owners)
+    whose = belongs(RUNS, tenant, owners)
+    query = select(RUNS).where(whose if job_id is None else aside(whose), RUNS.c.removed.is_(False))
     for column, wanted in (
         (RUNS.c.job_id, job_id),
         (RUNS.c.source, source),

@@ -28,8 +28,15 @@ from cdds.catalog.columns import EARLIEST, LATEST, Json, Moment, sortable
 METADATA = MetaData()
 
 IN_PROGRESS = text("status = 'in progress'")
+HIDDEN = text("removed")
 REMOVING = text("state = 'removing'")
-"""Literal, as the partial indexes have them: SQLite does not match a parameter to an index."""
+UNTOLD = text("NOT told")
+EVERY = text("parts > 0")
+"""Literal, as the partial indexes have them: SQLite does not match a parameter to an index.
+
+`EVERY` is true of all artifacts. Whoever does not say it does not get the index over all tenants,
+where a page of one tenant would have to pass by what is others'.
+"""
 
 VERSION = Table("cdds_version", METADATA, Column("version", Integer, nullable=False))
 
@@ -173,6 +180,7 @@ _paged(
 )
 _paged(RUNS, _TENANT_AND_OWNER, ("title_key", "id"))
 Index("cdds_runs_finished", RUNS.c.finished)
+Index("cdds_runs_hidden", RUNS.c.id, sqlite_where=HIDDEN, postgresql_where=HIDDEN)
 # One run of a job at a time, and one for each instant that it is due at.
 Index(
     "cdds_runs_in_progress",
@@ -193,7 +201,21 @@ _paged(
     ("name",),
 )
 Index("cdds_artifacts_run", ARTIFACTS.c.run_id, ARTIFACTS.c.part)
-Index("cdds_artifacts_expires", ARTIFACTS.c.expires, ARTIFACTS.c.name)
+Index("cdds_artifacts_job", ARTIFACTS.c.job_id, ARTIFACTS.c.created, ARTIFACTS.c.name)
+Index(
+    "cdds_artifacts_expires",
+    ARTIFACTS.c.expires,
+    ARTIFACTS.c.name,
+    sqlite_where=EVERY,
+    postgresql_where=EVERY,
+)
+Index(
+    "cdds_artifacts_untold",
+    ARTIFACTS.c.expires,
+    ARTIFACTS.c.name,
+    sqlite_where=UNTOLD,
+    postgresql_where=UNTOLD,
+)
 Index(
     "cdds_artifacts_removing",
     ARTIFACTS.c.name,
