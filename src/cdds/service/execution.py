@@ -233,7 +233,10 @@ class Execution:
                     "the run was given up, for it gave no sign of life; nothing of it is left"
                 )
             if present.cancel_requested:
-                run = _ended(run, "cancelled", None, None, run.finished or run.started)
+                # Nothing of the result: what it names is about to be removed.
+                reached = run.progress
+                run = _ended(present, "cancelled", None, None, run.finished or run.started)
+                run = attrs.evolve(run, progress=reached)
                 artifacts = []
             transaction.runs.finish(run)
             transaction.artifacts.add(artifacts)
