@@ -196,8 +196,8 @@ class Execution:
         artifacts = _artifacts(finished, result, now)
         cancelled = self._persist(finished, artifacts)
         if cancelled:
-            remove_set(self._context.sink, run.id)
             self._context.tell(RunCancelled(at=now, run=_ended(run, "cancelled", None, None, now)))
+            remove_set(self._context.sink, run.id)
             raise Cancelled("the export was cancelled; nothing of it is left")
         stored = [ArtifactStored(at=now, artifact=artifact) for artifact in artifacts]
         self._context.tell(RunFinished(at=now, run=finished), *stored)
