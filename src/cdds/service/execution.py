@@ -329,7 +329,8 @@ def _present(job: JobEntry | None) -> JobEntry:
 def _check_runnable(job: JobEntry) -> None:
     if job.is_running:
         raise StillInProgress("a run of this job is in progress; wait for its end, or cancel it")
-    if job.settings.is_one_time and job.latest_status == "finished":
+    # One that was hourly once may have finished before it became a one-time job.
+    if job.settings.is_one_time and job.started and job.latest_status == "finished":
         raise NotRunnable("a one-time job runs once; clone it to run it again")
 
 
