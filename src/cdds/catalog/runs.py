@@ -200,13 +200,20 @@ class Runs:
         query = select(RUNS.c.id).where(RUNS.c.id == run_id, IN_PROGRESS, RUNS.c.lease_until <= now)
         return self._connection.execute(query).one_or_none() is not None
 
-    def removable(self, before: datetime | None, limit: int) -> Sequence[RunEntry]:
-        """Return runs without artifacts that are hidden, or ended before a moment."""
+    def removable(
+        self, before: datetime | None, limit: int, *, without: datetime | None = None
+    ) -> Sequence[RunEntry]:
+        """Return runs without artifacts that are hidden, or ended before a moment.
+
+        With `without`, artifacts that a sweep at that moment removes do not count any more.
+        """
         wanted: ColumnElement[bool] = RUNS.c.removed.is_(True)
         if before is not None:
             wanted |= RUNS.c.finished < before
-        left = exists().where(ARTIFACTS.c.run_id == RUNS.c.id)
-        query = select(RUNS).where(wanted, ~left).limit(limit)
+        left = ARTIFACTS.c.run_id == RUNS.c.id
+        if without is not None:
+            left &= (ARTIFACTS.c.expires > without) & (ARTIFACTS.c.state != "removing")
+        query = select(RUNS).where(wanted, ~exists().where(left)).limit(limit)
         return [_entry(row) for row in self._connection.execute(query)]
 
     def forget_files(self, run_id: str) -> None:
