@@ -11,7 +11,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
@@ -352,7 +352,7 @@ class Service(RuleBasedStateMachine):
     def draw_sound_settings(self, data: st.DataObject) -> JobSettings:
         """Choose settings that a job can have."""
         source = data.draw(st.sampled_from(["UCS", "UCS", "UCS", "CRM"]), "source")
-        settings = {"source": source, "dataset": SOURCES[source]}
+        settings: dict[str, Any] = {"source": source, "dataset": SOURCES[source]}
         if source == "UCS":
             settings |= data.draw(
                 st.fixed_dictionaries(
@@ -364,11 +364,12 @@ class Service(RuleBasedStateMachine):
                 )
             )
         later = self.guide.now + data.draw(st.sampled_from([HOUR / 60, 5 * HOUR, 3 * DAY]), "later")
-        recurrence = data.draw(
+        recurrence: Any = data.draw(
             st.sampled_from([Once(), Once(later), Hourly(1), Hourly(5), Hourly(24, start=later)]),
             "recurrence",
         )
-        return JobSettings(title=data.draw(TITLES), recurrence=recurrence, **settings)
+        settings |= {"title": data.draw(TITLES, "title"), "recurrence": recurrence}
+        return JobSettings(**settings)
 
     # User preferences.
 
@@ -612,53 +613,48 @@ class Service(RuleBasedStateMachine):
             self.run_once(data, self.owner(job), job)
 
     def run_once(self, data: st.DataObject, principal: Principal, job: Job) -> None:
-        guide = self.guide
-        refusals = guide.may(principal, job, change=True)
-        if not refusals:
-            if job.is_one_time and job.has_run:
-                refusals = frozenset({NotRunnable})
-            else:
-                refusals = guide.sealing(
-                    job.tenant, job.owner, job.settings.recipients, self.uploads
-                )
-        fault = None if refusals else self.fault_of(job)
-        meddling = None if refusals or fault else data.draw(st.sampled_from(MEDDLINGS), "meddling")
+        refusals = self.running(principal, job)
+        if refusals:
+            with pytest.raises(Refused):
+                self.expect(refusals, lambda: self.service.jobs.run_now(principal, job.id))
+            return
+        fault = self.fault_of(job)
+        meddling = None if fault else data.draw(st.sampled_from(MEDDLINGS), "meddling")
         cancel = threading.Event()
         meddler = Meddler(self, job, meddling, cancel)
-        wanted: Refusals = refusals
-        if meddling in {"token", "cancel", "cancel late"}:
-            wanted = frozenset({Cancelled})
-            if guide.storage_refuses and meddling != "token":
-                wanted |= {SinkError}  # then what is left is for `reconcile`
-
-        def call() -> RunEntry:
-            return self.service.jobs.run_now(principal, job.id, progress=meddler, cancel=cancel)
-
-        entry = None
-        try:
-            if fault is None:
-                entry = self.expect(wanted, call)
-            else:
-                with pytest.raises(fault):
-                    call()
-        except Refused:
-            if refusals:
-                return
+        is_cancelled = meddling in {"token", "cancel", "cancel late"}
+        errors: tuple[type[Exception], ...] = (
+            (fault,) if fault else (Cancelled,) if is_cancelled else ()
+        )
+        if is_cancelled and self.guide.storage_refuses:
+            errors = (Cancelled, SinkError)  # then what is left is for `reconcile`
+        with pytest.raises(errors) if errors else nullcontext():
+            self.service.jobs.run_now(principal, job.id, progress=meddler, cancel=cancel)
         meddler.check()
-        status = "failed" if fault else "cancelled" if wanted else "finished"
         run = self.begun(job, None, principal.user)
-        run.is_cancel_requested = meddling in {"cancel", "cancel late"}
-        if run.is_cancel_requested:
-            actor = self.owner(job).user
-            guide.note(job.tenant, "run cancel requested", run.id, actor)
+        self.take_in_meddling(job, run, meddling)
+        self.ended(run, "failed" if fault else "cancelled" if is_cancelled else "finished")
+        if errors and self.guide.storage_refuses:
+            left = {name: data for name, data in self.store.visible().items() if run.id in name}
+            self.guide.storage |= left
+
+    def running(self, principal: Principal, job: Job) -> Refusals:
+        """Return why a job cannot be run on behalf of a principal."""
+        refusals = self.guide.may(principal, job, change=True)
+        if refusals:
+            return refusals
+        if job.is_one_time and job.has_run:
+            return frozenset({NotRunnable})
+        return self.guide.sealing(job.tenant, job.owner, job.settings.recipients, self.uploads)
+
+    def take_in_meddling(self, job: Job, run: Run, meddling: str | None) -> None:
+        owner = self.owner(job).user
+        if meddling in {"cancel", "cancel late"}:
+            run.is_cancel_requested = True
+            self.guide.note(job.tenant, "run cancel requested", run.id, owner)
         if meddling == "suspend" and not job.is_suspended:
             job.is_suspended, job.next_start = True, None
-            guide.note(job.tenant, "job suspended", job.id, self.owner(job).user)
-        self.ended(run, status)
-        assert entry is None or entry.id == run.id
-        if guide.storage_refuses and status == "cancelled":
-            left = {name: data for name, data in self.store.visible().items() if run.id in name}
-            guide.storage |= left
+            self.guide.note(job.tenant, "job suspended", job.id, owner)
 
     def begun(self, job: Job, due: Any, actor: str = "", *, is_sealed: bool = True) -> Run:
         """Take the run of a job that has begun into the model."""

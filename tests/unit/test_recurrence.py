@@ -71,7 +71,7 @@ def test_no_start_is_left_out(every: int, moment: datetime, hours: int | None) -
 @example(24, datetime(2024, 2, 28, 23, 59, 59, 999999, tzinfo=UTC))
 def test_following_starts_are_those_of_each_day(every: int, moment: datetime) -> None:
     hourly = Hourly(every)
-    starts = []
+    starts: list[datetime] = []
     while len(starts) < 60:
         following = hourly.next_after(starts[-1] if starts else moment)
         assert following is not None
