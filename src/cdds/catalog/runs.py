@@ -200,13 +200,19 @@ class Runs:
         query = select(RUNS.c.id).where(RUNS.c.id == run_id, IN_PROGRESS, RUNS.c.lease_until <= now)
         return self._connection.execute(query).one_or_none() is not None
 
-    def removable(self, before: datetime | None, limit: int) -> Sequence[RunEntry]:
-        """Return runs without artifacts that are hidden, or ended before a moment."""
-        found = self._without_artifacts(select(RUNS).where(HIDDEN).order_by(RUNS.c.id), limit)
+    def removable(
+        self, before: datetime | None, limit: int, *, without: datetime | None = None
+    ) -> Sequence[RunEntry]:
+        """Return runs without artifacts that are hidden, or ended before a moment.
+
+        With `without`, artifacts that a sweep at that moment removes do not count any more.
+        """
+        hidden = select(RUNS).where(HIDDEN).order_by(RUNS.c.id)
+        found = self._without_artifacts(hidden, limit, without)
         if before is not None and len(found) < limit:
             past = select(RUNS).where(RUNS.c.finished < before, RUNS.c.removed.is_(False))
             past = past.order_by(RUNS.c.finished)
-            found += self._without_artifacts(past, limit - len(found))
+            found += self._without_artifacts(past, limit - len(found), without)
         return found
 
     def was_due(self, job_id: str, due: datetime) -> bool:
@@ -234,10 +240,14 @@ class Runs:
         rows, token = read_page(self._connection, query, sorts, order)
         return Page(tuple(map(_entry, rows)), token)
 
-    def _without_artifacts(self, query: Select[Any], limit: int) -> list[RunEntry]:
+    def _without_artifacts(
+        self, query: Select[Any], limit: int, without: datetime | None
+    ) -> list[RunEntry]:
         # Asked run by run: PostgreSQL would read all artifacts first to answer a NOT EXISTS.
-        left = select(ARTIFACTS.c.name).where(ARTIFACTS.c.run_id == RUNS.c.id).limit(1)
-        query = query.where(left.scalar_subquery().is_(None)).limit(limit)
+        left = select(ARTIFACTS.c.name).where(ARTIFACTS.c.run_id == RUNS.c.id)
+        if without is not None:
+            left = left.where(ARTIFACTS.c.expires > without, ARTIFACTS.c.state != "removing")
+        query = query.where(left.limit(1).scalar_subquery().is_(None)).limit(limit)
         return [_entry(row) for row in self._connection.execute(query)]
 
 

@@ -19,8 +19,10 @@ def utc(value: datetime | None) -> datetime | None:
     Raises:
         JobError: it has no zone, or leaves the years that a datetime can hold.
     """
-    if value is None:
-        return None
+    return None if value is None else _utc(value)
+
+
+def _utc(value: datetime) -> datetime:
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise JobError("a start takes an aware datetime: give the value a tzinfo, such as UTC")
     try:
@@ -42,6 +44,7 @@ class Once:
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the start after `moment` (excluded), or None where there is none."""
+        moment = _utc(moment)
         return self.at if self.at is not None and self.at > moment else None
 
     def __str__(self) -> str:
@@ -74,6 +77,7 @@ class Hourly:
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first start after `moment` (excluded), or None at the end of time."""
+        moment = _utc(moment)
         try:
             if self.start is not None and self.start > moment:
                 moment = self.start - timedelta(microseconds=1)

@@ -226,8 +226,8 @@ class Execution:
         artifacts = _artifacts(finished, result, now)
         cancelled = self._persist(finished, artifacts)
         if cancelled:
-            remove_set(self._context.sink, run.id)
             self._context.tell(RunCancelled(at=now, run=_ended(run, "cancelled", None, None, now)))
+            remove_set(self._context.sink, run.id)
             raise Cancelled("the export was cancelled; nothing of it is left")
         stored = [ArtifactStored(at=now, artifact=artifact) for artifact in artifacts]
         self._context.tell(RunFinished(at=now, run=finished), *stored)
@@ -261,7 +261,10 @@ class Execution:
             if present is None or not present.is_in_progress:
                 raise RunLost(_GIVEN_UP)
             if present.cancel_requested:
-                run = _ended(run, "cancelled", None, None, run.finished or run.started)
+                # Nothing of the result: what it names is about to be removed.
+                reached = run.progress
+                run = _ended(present, "cancelled", None, None, run.finished or run.started)
+                run = attrs.evolve(run, progress=reached)
                 artifacts = []
             transaction.runs.finish(run)
             transaction.artifacts.add(artifacts)
@@ -354,7 +357,8 @@ def _present(job: JobEntry | None) -> JobEntry:
 def _check_runnable(job: JobEntry) -> None:
     if job.is_running:
         raise StillInProgress("a run of this job is in progress; wait for its end, or cancel it")
-    if job.settings.is_one_time and job.latest_status == "finished":
+    # One that was hourly once may have finished before it became a one-time job.
+    if job.settings.is_one_time and job.started and job.latest_status == "finished":
         raise NotRunnable("a one-time job runs once; clone it to run it again")
 
 

@@ -144,6 +144,9 @@ class Jobs:
             settings = changed(job.settings, changes)
             self._check(principal, settings, job.settings)
             now = self._context.now()
+            if settings.recipients != job.settings.recipients:
+                certificate = transaction.preferences.find(job.tenant, job.owner)
+                recipients_of(certificate, settings, now)
             edited = attrs.evolve(job, settings=settings, edited=now)
             if settings.recurrence != job.settings.recurrence:
                 edited = _begun(attrs.evolve(edited, started=False), now)

@@ -60,7 +60,7 @@ class Retention:
         with self._context.catalog.read() as transaction:
             removing = transaction.artifacts.removing(limit)
             expired = transaction.artifacts.expired(now, limit - len(removing))
-            runs = transaction.runs.removable(self._history_ends(now), limit)
+            runs = transaction.runs.removable(self._history_ends(now), limit, without=now)
         return Plan(artifacts=(*removing, *expired), runs=tuple(runs))
 
     def sweep(self) -> Swept:
