@@ -24,7 +24,7 @@ CHAPTERS = [
     "Export",
     "Contact History Export Reference",
 ]
-TOPICS = {"scheduler", "recipient's side", "sources"}
+TOPICS = {"recipient's side", "sources"}
 HEAD = ["| no. | the guide says | shown by |", "|---|---|---|"]
 
 TEST = r"`(tests/[\w/]+/test_\w+\.py)((?:::Test\w+)*::test_\w+)`"
