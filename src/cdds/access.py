@@ -136,8 +136,7 @@ class Access:
         Raises:
             AccessDenied: nobody's.
         """
-        if not isinstance(principal, Principal):
-            raise AccessDenied("a call needs a Principal, which the host makes")
+        _check(principal)
         owners = self.policy.owners(principal, action)
         if owners is None:
             return None
@@ -145,6 +144,15 @@ class Access:
         if not some:
             raise AccessDenied(f"you may not {action} anything here; ask for the permission")
         return some
+
+    def require_own(self, principal: Principal, action: Action) -> None:
+        """Refuse what a principal may not do to things of its own.
+
+        Raises:
+            AccessDenied: it may not.
+        """
+        _check(principal)
+        self.require(principal, action, principal.user)
 
     def require(self, principal: Principal, action: Action, owner: str) -> None:
         """Refuse what a principal may not do to the things of `owner`.
@@ -157,3 +165,8 @@ class Access:
             raise AccessDenied(
                 f"you may not {action} what belongs to another user; ask for the permission"
             )
+
+
+def _check(principal: object) -> None:
+    if not isinstance(principal, Principal):
+        raise AccessDenied("a call needs a Principal, which the host makes")

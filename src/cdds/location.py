@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+_LONGEST = 4096
 _LOCAL_SCHEMES = frozenset({"file", "local"})
 
 
@@ -52,3 +53,13 @@ def printable(text: str) -> str:
     """Return a text with what cannot be printed escaped."""
     text = os.fsencode(text).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def is_usable(location: str | bytes) -> bool:
+    """Tell whether a text can be a path or a URL at all."""
+    if not isinstance(location, str) or len(location) > _LONGEST:
+        return False
+    try:
+        return b"\0" not in os.fsencode(location)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False

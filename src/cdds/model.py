@@ -31,6 +31,7 @@ MAX_SPLIT_SIZE = 4 * 1024**3 - 1
 
 _JOB_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b)?", re.IGNORECASE | re.ASCII)
+_LONGEST_SIZE = 40
 _UNITS = {"b": 1} | {
     f"{letter}{suffix}": base**power
     for suffix, base in (("b", 1000), ("ib", 1024))
@@ -46,9 +47,12 @@ def parse_size(text: str | int) -> int:
     """
     if isinstance(text, int) and not isinstance(text, bool):
         return text
-    match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        raise JobError("that is not a size; write it like 10MB, '64 MiB' or 4096")
+    match = _SIZE.fullmatch(text.strip()) if len(text) <= _LONGEST_SIZE else None
     if match is None:
-        raise JobError(f"{text!r} is not a size; write it like 10MB, '64 MiB' or 4096")
+        shown = text[:_LONGEST_SIZE]
+        raise JobError(f"{shown!r} is not a size; write it like 10MB, '64 MiB' or 4096")
     size = Fraction(match[1]) * _UNITS[(match[2] or "b").lower()]
     if size.denominator != 1:
         raise JobError(f"{text!r} is not a whole number of bytes")
@@ -66,7 +70,7 @@ def checked_split_size(value: str | int | None) -> int | None:
     size = parse_size(value)
     if not MIN_SPLIT_SIZE <= size <= MAX_SPLIT_SIZE:
         raise JobError(
-            f"a split size of {size} bytes is outside the ZIP format's limits: "
+            "this split size is outside the ZIP format's limits: "
             f"choose between 64 KiB ({MIN_SPLIT_SIZE}) and 4 GiB - 1 ({MAX_SPLIT_SIZE})"
         )
     return size
@@ -118,7 +122,7 @@ class Timeframe:
 def _media_types(value: Iterable[str] | None) -> frozenset[str] | None:
     if value is None:
         return None
-    if isinstance(value, str):
+    if isinstance(value, str) or not isinstance(value, Iterable):
         raise JobError("media_types takes a list of names, such as ['chat', 'email']")
     names = list(value)
     if not names:
@@ -247,8 +251,8 @@ def one_of(literal: Any) -> Any:
 
 def checked_max_rejects(_: object, __: object, value: object) -> None:
     """Refuse, as a validator of attrs, what cannot be a number of rejects with a JobError."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise JobError("max_rejects must be a whole number, 0 or more")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise JobError("max_rejects must be a whole number, 0 or more, below 2**63")
 
 
 @attrs.frozen(kw_only=True)

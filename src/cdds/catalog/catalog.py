@@ -22,6 +22,7 @@ from cdds.catalog.engine import WRITES, database_time, open_engine, reporting
 from cdds.catalog.jobs import Jobs
 from cdds.catalog.preferences import Preferences
 from cdds.catalog.runs import Runs
+from cdds.clock import checked_clock
 from cdds.errors import CatalogError
 from cdds.protocols import Clock
 
@@ -66,6 +67,7 @@ class Catalog:
 
     Raises:
         CatalogError: the database cannot be opened, is read-only, or the key is too short.
+        JobError: the clock tells no time.
         CatalogVersionError: it was made by a newer version of this library.
         MissingDependency: the driver has to be installed.
 
@@ -83,13 +85,16 @@ class Catalog:
         if not isinstance(audit_key, bytes) or len(audit_key) < MIN_KEY_SIZE:
             raise CatalogError(f"the audit key must be {MIN_KEY_SIZE} bytes or more")
         self._audit_key = audit_key
-        self._clock = clock
+        self._clock = None if clock is None else checked_clock(clock)
         self._engine = open_engine(location, timeout)
         # In memory there is one connection, which serves one transaction at a time.
         shared = isinstance(self._engine.pool, StaticPool)
         self._turn: AbstractContextManager[object] = threading.Lock() if shared else nullcontext()
         try:
             self._migrate()
+        except UnicodeError:  # a host's name that is none, for instance
+            self.close()
+            raise CatalogError("the URL of the catalog holds a name that cannot be used") from None
         except BaseException:
             self.close()
             raise

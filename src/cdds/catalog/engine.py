@@ -28,7 +28,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import StaticPool
 
 from cdds.errors import CatalogError, MissingDependency
-from cdds.location import printable
+from cdds.location import is_usable, printable
+
+_LONGEST_TIMEOUT = 24 * 60 * 60
 
 WRITES = "cdds_writes"
 """The execution option of a connection that will write."""
@@ -46,16 +48,28 @@ def open_engine(location: str | os.PathLike[str], timeout: float) -> Engine:
         MissingDependency: the driver has to be installed.
     """
     url = _url(location)
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if not is_number or not 0 < timeout <= _LONGEST_TIMEOUT:
+        raise CatalogError("the timeout of a catalog is a number of seconds, up to a day")
+    try:
+        return _open(url, timeout)
+    except (exc.ArgumentError, ValueError):
+        raise CatalogError(
+            "the URL of the catalog has a driver or an option that is none"
+        ) from None
+
+
+def _open(url: URL, timeout: float) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite(url, timeout)
     if url.get_backend_name() == "postgresql":
         return _postgresql(url, timeout)
-    raise CatalogError(f"a catalog lives in SQLite or PostgreSQL, not in {url.drivername}")
+    raise CatalogError(f"a catalog lives in SQLite or PostgreSQL, not in {url.drivername[:40]!a}")
 
 
 def _url(location: str | os.PathLike[str]) -> URL:
-    path = os.fspath(location)
-    if not isinstance(path, str) or not path or "\0" in path:
+    path = os.fspath(location) if isinstance(location, (str, os.PathLike)) else ""
+    if not path or not is_usable(path):
         raise CatalogError("a catalog is given by a path or a URL")
     if "://" not in path:
         return URL.create("sqlite", database=path)

@@ -69,7 +69,7 @@ def _timeframe(_: object, __: object, value: Timeframe | None) -> None:
 
 
 def _recipients(value: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(value, (str, bytes)):
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise JobError("recipients takes a list of certificates in PEM")
     recipients = tuple(lines(text, "a recipient's certificate", 100_000) for text in value)
     if len(recipients) > MAX_RECIPIENTS:
@@ -161,7 +161,7 @@ def changed(settings: JobSettings, changes: dict[str, Any]) -> JobSettings:
     """
     unknown = sorted(changes.keys() - {field.name for field in attrs.fields(JobSettings)})
     if unknown:
-        raise JobError(f"a job has no setting called {', '.join(map(repr, unknown))}")
+        raise JobError(f"a job has no setting called {unknown[0][:40]!r}")
     return attrs.evolve(settings, **changes)
 
 

@@ -83,6 +83,8 @@ class Artifacts:
 
     def days_remaining(self, artifact: ArtifactEntry) -> int:
         """Return the whole days until an artifact is gone, rounded up: 0 exactly when it is."""
+        if not isinstance(artifact, ArtifactEntry):
+            raise JobError("the days are those of an ArtifactEntry, which get and list return")
         return artifact.days_remaining(self._context.now())
 
     def open(
@@ -221,6 +223,7 @@ class Artifacts:
 
     def _beside(self, transaction: Transaction, principal: Principal, name: str) -> RunEntry | None:
         """Return the run whose digests, or their signature, are called that."""
+        self._context.sees(principal)
         run_id = identifier(artifact_name(name)[len("export-") :][:36], "artifact")
         run = transaction.runs.find(run_id, tenant=principal.tenant)
         if run is None or name not in {run.digests, run.signature}:
@@ -245,7 +248,7 @@ def _check_there(artifact: ArtifactEntry, now: datetime, action: Action) -> None
 
 
 def _selected(names: Iterable[str]) -> list[str]:
-    if isinstance(names, (str, bytes)):
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
         raise JobError("select artifacts by a list of names")
     selected = list(dict.fromkeys(map(artifact_name, names)))
     if not 1 <= len(selected) <= MAX_SELECTED:

@@ -9,6 +9,7 @@ from cdds.access import Action, Principal
 from cdds.catalog import AuditEntry, AuditHead
 from cdds.errors import JobError
 from cdds.service.context import Context
+from cdds.service.filters import check_number
 
 MAX_ENTRIES = 1000
 
@@ -34,9 +35,8 @@ class AuditTrail:
             JobError: an argument is out of its range.
         """
         self._require(principal)
-        for value, least, most in ((after, 0, 2**62), (limit, 1, MAX_ENTRIES)):
-            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-                raise JobError(f"after is a number, and limit one from 1 to {MAX_ENTRIES}")
+        check_number(after, "after", 0, 2**62)
+        check_number(limit, "limit", 1, MAX_ENTRIES)
         with self._context.catalog.read() as transaction:
             return transaction.audit.some(principal.tenant, after, limit)
 
@@ -61,10 +61,19 @@ class AuditTrail:
         Raises:
             AccessDenied: the principal may not read the trail.
             AuditBroken: the proof fails; the message says at which entry.
+            JobError: `head` is none, or that of another tenant.
         """
         self._require(principal)
+        if head is not None:
+            _check_head(head)
         with self._context.catalog.read() as transaction:
             return transaction.audit.verify(principal.tenant, head)
 
     def _require(self, principal: Principal) -> None:
         self._context.access.owners(principal, Action.AUDIT)
+
+
+def _check_head(head: object) -> None:
+    is_head = isinstance(head, AuditHead) and isinstance(head.mac, str) and head.mac.isascii()
+    if not is_head or not isinstance(head.number, int) or head.number < 0:  # type: ignore[attr-defined]
+        raise JobError("head is what audit.head gave before, with nothing changed in it")

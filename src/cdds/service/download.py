@@ -13,7 +13,7 @@ from typing import cast
 
 from cdds.access import Access, PermissionPolicy, Policy
 from cdds.catalog import Catalog, RunEntry
-from cdds.clock import SystemClock
+from cdds.clock import SystemClock, checked_clock
 from cdds.crypto import Envelope, Signer
 from cdds.datasets import BUILTIN
 from cdds.errors import CddsError, JobError, SinkError
@@ -24,6 +24,7 @@ from cdds.service.audit import AuditTrail
 from cdds.service.context import Context, Seal, SourceOfTenant, StoringSink
 from cdds.service.events import Listener
 from cdds.service.execution import Execution
+from cdds.service.filters import check_number
 from cdds.service.history import History
 from cdds.service.jobs import Jobs
 from cdds.service.preferences import Preferences
@@ -34,6 +35,10 @@ from cdds.wording import line
 
 MAX_LIFETIME = timedelta(days=30)
 """The longest that an artifact may be kept, as the guide promises."""
+
+_LONGEST = timedelta(days=36_500)
+_MOST = 1_000_000
+_MOST_THREADS = 256
 
 _log = logging.getLogger(__name__)
 
@@ -107,20 +112,23 @@ class DownloadService:
         threads: int | None = None,
     ) -> None:
         _check_spans(lifetime, history, lease, notice)
+        _check_parts(catalog, policy, seal, signer)
+        if threads is not None:
+            check_number(threads, "threads", 1, _MOST_THREADS)
         context = Context(
             catalog=catalog,
             sink=_storing(open_sink(sink)),
             sources=_sources(sources),
-            datasets={dataset.name: dataset for dataset in (*BUILTIN, *datasets)},
-            access=Access(policy or PermissionPolicy()),
-            clock=clock or SystemClock(),
+            datasets=_datasets(datasets),
+            access=Access(PermissionPolicy() if policy is None else policy),
+            clock=SystemClock() if clock is None else checked_clock(clock),
             seal=seal,
             signer=signer,
             lifetime=lifetime,
             history=history,
             lease=lease,
             notice=notice,
-            listeners=tuple(listeners),
+            listeners=_listeners(listeners),
             threads=threads,
         )
         self._context = context
@@ -143,7 +151,9 @@ class DownloadService:
 
         Raises:
             CatalogError: the catalog failed.
+            JobError: `limit` is no whole number from 1 to 1,000,000.
         """
+        check_number(limit, "limit", 1, _MOST)
         self._execution.end_lapsed()
         with self._context.catalog.read() as transaction:
             due = transaction.jobs.due(self._context.now(), limit)
@@ -180,8 +190,8 @@ def _check_spans(
     if history is not None:
         spans["history"] = history
     for name, span in spans.items():
-        if not isinstance(span, timedelta) or span <= timedelta():
-            raise JobError(f"{name} must be a timedelta above zero")
+        if not isinstance(span, timedelta) or not timedelta() < span <= _LONGEST:
+            raise JobError(f"{name} must be a timedelta above zero, of at most 100 years")
     if lifetime > MAX_LIFETIME:
         raise JobError("artifacts are kept for 30 days at most; choose a shorter lifetime")
 
@@ -195,9 +205,36 @@ def _storing(sink: Sink) -> StoringSink:
 
 
 def _sources(sources: Mapping[str, SourceOfTenant]) -> dict[str, SourceOfTenant]:
+    if not isinstance(sources, Mapping):
+        raise JobError("sources is a mapping of names to functions that return a tenant's source")
     checked = {line(name, "the name of a source"): make for name, make in sources.items()}
     if not checked or not all(map(callable, checked.values())):
         raise JobError(
             "a service needs sources: names with functions that take a tenant and return its source"
         )
     return checked
+
+
+def _check_parts(catalog: object, policy: object, seal: object, signer: object) -> None:
+    if not isinstance(catalog, Catalog):
+        raise JobError("catalog must be a cdds.Catalog")
+    if policy is not None and not callable(getattr(policy, "owners", None)):
+        raise JobError("policy must have the method of cdds.access.Policy, owners")
+    if not callable(seal):
+        raise JobError("seal must be a function that returns the envelope for some recipients")
+    if signer is not None and not isinstance(signer, Signer):
+        raise JobError("signer must be a cdds.Signer")
+
+
+def _datasets(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
+    own = tuple(datasets) if isinstance(datasets, Iterable) else (None,)
+    if not all(isinstance(dataset, Dataset) for dataset in own):
+        raise JobError("datasets is a list of values of cdds.Dataset")
+    return {dataset.name: dataset for dataset in (*BUILTIN, *own) if dataset is not None}
+
+
+def _listeners(listeners: Iterable[Listener]) -> tuple[Listener, ...]:
+    given = tuple(listeners) if isinstance(listeners, Iterable) else (None,)
+    if not all(map(callable, given)):
+        raise JobError("listeners is a list of functions that are called with events")
+    return tuple(listener for listener in given if listener is not None)

@@ -29,3 +29,13 @@ def checked(**filters: Any) -> dict[str, Any]:
         else:
             line(value, f"the filter {name}")
     return given
+
+
+def check_number(value: object, what: str, least: int, most: int) -> None:
+    """Refuse what is not a whole number within some bounds.
+
+    Raises:
+        JobError: it is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise JobError(f"{what} is a whole number from {least} to {most}")

@@ -55,7 +55,7 @@ class Jobs:
             NoCertificate: there is no certificate in the principal's preferences.
             CertificateError: it, or a recipient's, is not valid now.
         """
-        self._context.access.require(principal, Action.CHANGE, principal.user)
+        self._context.access.require_own(principal, Action.CHANGE)
         self._check(principal, settings)
         return self._insert(principal, settings, "job added")
 
@@ -240,6 +240,7 @@ class Jobs:
             CertificateError: the owner has no certificate that is valid now.
             CddsError: the run failed or was cancelled; the history tells it too.
         """
+        _check_callbacks(progress, cancel)
         with self._context.catalog.read() as transaction:
             job = self._find(transaction, principal, job_id, Action.RUN)
         return self._execution.run(job, actor=principal.user, progress=progress, cancel=cancel)
@@ -293,7 +294,7 @@ class Jobs:
             raise JobError(f"this service has no such dataset; it has {known}")
         settings.job(dataset, "job")
         if settings.recipients and (before is None or settings.recipients != before.recipients):
-            self._context.access.require(principal, Action.CHOOSE_RECIPIENTS, principal.user)
+            self._context.access.require_own(principal, Action.CHOOSE_RECIPIENTS)
         recurrence = settings.recurrence
         if before is None or recurrence != before.recurrence:
             _check_start(recurrence, self._context.now())
@@ -328,6 +329,13 @@ class Jobs:
 def _check_start(recurrence: Recurrence, now: datetime) -> None:
     if isinstance(recurrence, Once) and recurrence.at is not None and recurrence.at <= now:
         raise JobError("the start lies in the past; use Once() to start at once")
+
+
+def _check_callbacks(progress: object, cancel: object) -> None:
+    if progress is not None and not callable(progress):
+        raise JobError("progress takes a function that is told how far the run is")
+    if cancel is not None and not callable(getattr(cancel, "is_set", None)):
+        raise JobError("cancel takes a token that can be set, such as a threading.Event")
 
 
 def _begun(job: JobEntry, now: datetime) -> JobEntry:

@@ -15,9 +15,11 @@ from cdds.catalog import ArtifactEntry, RunEntry
 from cdds.crypto.certificates import EXPIRY_NOTICE
 from cdds.service.context import Context
 from cdds.service.events import ArtifactExpiring, CertificateExpiring
+from cdds.service.filters import check_number
 from cdds.service.removal import remove_artifacts, remove_set
 
 _AT_ONCE = 200
+_MOST = 1_000_000
 
 
 @attrs.frozen(kw_only=True)
@@ -55,7 +57,12 @@ class Retention:
         self._context = context
 
     def plan(self, limit: int = 1000) -> Plan:
-        """Return what `sweep` would remove now, at most `limit` of each kind."""
+        """Return what `sweep` would remove now, at most `limit` of each kind.
+
+        Raises:
+            JobError: `limit` is no whole number from 1 to 1,000,000.
+        """
+        check_number(limit, "limit", 1, _MOST)
         now = self._context.now()
         with self._context.catalog.read() as transaction:
             removing = transaction.artifacts.removing(limit)

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from cdds.errors import SinkError
-from cdds.location import local_path
+from cdds.location import is_usable, local_path
 from cdds.protocols import Sink
 from cdds.sinks.local import LocalSink
 
@@ -39,6 +39,8 @@ def open_sink(target: str | os.PathLike[str] | Sink) -> Sink:
     location = os.fspath(target)
     if location in {"", "file:", "local:", "file://", "local://"}:
         raise SinkError("the target is empty; give a folder or a URL")
+    if not is_usable(location):
+        raise SinkError("the target is no path or URL: it is too long, or holds what no name has")
     path = local_path(location)
     if path is not None:
         return LocalSink(path)
