@@ -233,7 +233,9 @@ class Execution:
                     "the run was given up, for it gave no sign of life; nothing of it is left"
                 )
             if present.cancel_requested:
-                run = _ended(run, "cancelled", None, None, run.finished or run.started)
+                run = attrs.evolve(
+                    present, status="cancelled", finished=run.finished, progress=run.progress
+                )
                 artifacts = []
             transaction.runs.finish(run)
             transaction.artifacts.add(artifacts)
