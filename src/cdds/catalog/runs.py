@@ -200,13 +200,14 @@ class Runs:
         query = select(RUNS.c.id).where(RUNS.c.id == run_id, IN_PROGRESS, RUNS.c.lease_until <= now)
         return self._connection.execute(query).one_or_none() is not None
 
-    def removable(self, before: datetime | None, limit: int) -> Sequence[RunEntry]:
-        """Return runs without artifacts that are hidden, or ended before a moment."""
+    def removable(self, before: datetime | None, limit: int, after: str = "") -> Sequence[RunEntry]:
+        """Return runs without artifacts that are hidden, or ended before a moment, by id."""
         wanted: ColumnElement[bool] = RUNS.c.removed.is_(True)
         if before is not None:
             wanted |= RUNS.c.finished < before
         left = exists().where(ARTIFACTS.c.run_id == RUNS.c.id)
-        query = select(RUNS).where(wanted, ~left).limit(limit)
+        query = select(RUNS).where(wanted, ~left, RUNS.c.id > after)
+        query = query.order_by(RUNS.c.id).limit(limit)
         return [_entry(row) for row in self._connection.execute(query)]
 
     def forget_files(self, run_id: str) -> None:

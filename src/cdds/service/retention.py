@@ -15,7 +15,7 @@ from cdds.catalog import ArtifactEntry, CertificateEntry, RunEntry
 from cdds.crypto.certificates import EXPIRY_NOTICE
 from cdds.service.context import Context
 from cdds.service.events import ArtifactExpiring, CertificateExpiring
-from cdds.service.removal import remove_artifacts, remove_set
+from cdds.service.removal import remove_artifacts, remove_rest
 
 _AT_ONCE = 200
 
@@ -129,17 +129,18 @@ class Retention:
         """Take runs out of the history that are deleted, or older than the host wants to keep."""
         count = 0
         before = self._history_ends(self._context.now())
+        after = ""
         while True:
             with self._context.catalog.read() as transaction:
-                runs = transaction.runs.removable(before, _AT_ONCE)
-            for run in runs:
-                if run.digests is not None:
-                    remove_set(self._context.sink, run.id)
-                count += self._purge_one(run)
-            if len(runs) < _AT_ONCE:
+                runs = transaction.runs.removable(before, _AT_ONCE, after)
+            if not runs:
                 return count
+            count += sum(map(self._purge_one, runs))
+            after = runs[-1].id
 
     def _purge_one(self, run: RunEntry) -> bool:
+        if not remove_rest(self._context, run):
+            return False
         with self._context.catalog.write() as transaction:
             if not transaction.runs.delete(run.id):
                 return False
