@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 
 import attrs
 
+from cdds.model import Progress
+
 
 @attrs.frozen(kw_only=True)
 class RunProgress:
@@ -29,6 +31,18 @@ class RunProgress:
     bytes_written: int
     started: datetime
     at: datetime
+
+    @classmethod
+    def of(cls, progress: Progress, started: datetime, at: datetime) -> RunProgress:
+        """Return what an exporter told at a moment of a run that began at `started`."""
+        return cls(
+            records=progress.records,
+            bytes_read=progress.bytes_read,
+            bytes_total=progress.bytes_total,
+            bytes_written=progress.bytes_written,
+            started=started,
+            at=at,
+        )
 
     @property
     def fraction(self) -> float | None:

@@ -18,7 +18,6 @@ from cdds.catalog.paging import Order, Page, Sorts, read_page
 from cdds.catalog.progress import RunProgress
 from cdds.catalog.settings import JobSettings
 from cdds.catalog.tables import ARTIFACTS, HIDDEN, IN_PROGRESS, RUNS
-from cdds.model import Progress
 from cdds.wording import sort_key
 
 RunStatus: TypeAlias = Literal["in progress", "finished", "failed", "cancelled"]
@@ -125,7 +124,7 @@ class Runs:
         self._connection.execute(RUNS.insert().values(lease_until=lease_until, **values))
 
     def renew(
-        self, run_id: str, progress: Progress | None, at: datetime, lease_until: datetime
+        self, run_id: str, progress: RunProgress | None, lease_until: datetime
     ) -> bool | None:
         """Note a sign of life and how far a run is; tell whether it is asked to stop.
 
@@ -133,13 +132,7 @@ class Runs:
         """
         values: dict[str, Any] = {"lease_until": lease_until}
         if progress is not None:
-            values |= {
-                "records": progress.records,
-                "bytes_read": progress.bytes_read,
-                "bytes_total": progress.bytes_total,
-                "bytes_written": progress.bytes_written,
-                "progressed": at,
-            }
+            values |= _progress_values(progress)
         statement = update(RUNS).where(RUNS.c.id == run_id, IN_PROGRESS).values(**values)
         return self._connection.execute(
             statement.returning(RUNS.c.cancel_requested)

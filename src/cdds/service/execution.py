@@ -256,15 +256,17 @@ class Execution:
         with self._context.catalog.write() as transaction:
             job = transaction.jobs.find(run.job_id, lock=True)
             present = transaction.runs.find(run.id, lock=True, hidden=True)
-            if present is not None and present.status == "finished":
-                return False  # an earlier try was committed, and only its answer was lost
+            if present is not None and present.status in {"finished", "cancelled"}:
+                # An earlier try was committed and only its answer lost, or the run was given up
+                # after somebody had asked it to stop.
+                return present.status == "cancelled"
             if present is None or not present.is_in_progress:
                 raise RunLost(_GIVEN_UP)
             if present.cancel_requested:
                 # Nothing of the result: what it names is about to be removed.
-                reached = run.progress
-                run = _ended(present, "cancelled", None, None, run.finished or run.started)
-                run = attrs.evolve(run, progress=reached)
+                run = attrs.evolve(
+                    present, status="cancelled", finished=run.finished, progress=run.progress
+                )
                 artifacts = []
             transaction.runs.finish(run)
             transaction.artifacts.add(artifacts)
@@ -393,17 +395,7 @@ def _ended(
     run: RunEntry, status: RunStatus, words: str | None, progress: Progress | None, now: datetime
 ) -> RunEntry:
     at = max(now, run.started)
-    if progress is not None:
-        reached = RunProgress(
-            records=progress.records,
-            bytes_read=progress.bytes_read,
-            bytes_total=progress.bytes_total,
-            bytes_written=progress.bytes_written,
-            started=run.started,
-            at=at,
-        )
-    else:
-        reached = run.progress
+    reached = run.progress if progress is None else RunProgress.of(progress, run.started, at)
     return attrs.evolve(run, status=status, error=words, finished=at, progress=reached)
 
 

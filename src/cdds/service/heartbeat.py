@@ -10,7 +10,7 @@ import logging
 import threading
 from types import TracebackType
 
-from cdds.catalog import RunEntry
+from cdds.catalog import RunEntry, RunProgress
 from cdds.errors import CatalogError
 from cdds.model import Progress
 from cdds.protocols import CancelToken, ProgressListener
@@ -89,9 +89,10 @@ class Heartbeat:
     def _sign(self) -> None:
         progress = self._latest
         now = self._context.now()
+        reached = progress and RunProgress.of(progress, self._run.started, now)
         with self._context.catalog.write() as transaction:
             lease_until = transaction.lease_time() + self._context.lease
-            asked = transaction.runs.renew(self._run.id, progress, now, lease_until)
+            asked = transaction.runs.renew(self._run.id, reached, lease_until)
         self._lost = self._lost or asked is None
         self._stop = self._stop or asked is not False
         if progress is not None and progress != self._told:

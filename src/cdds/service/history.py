@@ -15,7 +15,7 @@ from cdds.errors import NotFound, StillInProgress
 from cdds.service.context import Context, identifier
 from cdds.service.filters import checked
 from cdds.service.jobs import Jobs
-from cdds.service.removal import remove_artifacts
+from cdds.service.removal import remove_artifacts, remove_rest
 
 
 class History:
@@ -140,7 +140,7 @@ class History:
         removed = remove_artifacts(
             self._context, artifacts, actor=principal.user, reason="its run was deleted"
         )
-        if not removed.failed:
+        if not removed.failed and remove_rest(self._context, run):
             with self._context.catalog.write() as transaction:
                 transaction.runs.delete(run.id)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from cdds.catalog import ArtifactEntry
+from cdds.catalog import ArtifactEntry, RunEntry
 from cdds.errors import SinkError
 from cdds.protocols import Storage, Stored
 from cdds.service.context import Context
@@ -45,6 +45,22 @@ def remove_set(sink: Storage, run_id: str) -> None:
     items = list(sink.stored(f"export-{run_id}."))
     for item in sorted(items, key=lambda item: not item.name.endswith(_MARK)):
         sink.remove(item)
+
+
+def remove_rest(context: Context, run: RunEntry) -> bool:
+    """Remove whatever a run still has in the sink; tell whether it is gone.
+
+    Called before the row of the run goes, for without it nothing tells whose those files are. A run
+    that failed may have left some, too.
+    """
+    if run.status == "finished" and run.digests is None:
+        return True  # its artifacts were removed one by one, and nothing else was there
+    try:
+        remove_set(context.sink, run.id)
+    except SinkError as error:
+        _log.warning("run %s: what it left could not be removed: %s", run.id, error)
+        return False
+    return True
 
 
 def remove_artifacts(

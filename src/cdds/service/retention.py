@@ -16,7 +16,7 @@ from cdds.crypto.certificates import EXPIRY_NOTICE
 from cdds.service.context import Context
 from cdds.service.events import ArtifactExpiring, CertificateExpiring
 from cdds.service.filters import check_number
-from cdds.service.removal import remove_artifacts, remove_set
+from cdds.service.removal import remove_artifacts, remove_rest
 
 _AT_ONCE = 200
 _MOST = 1_000_000
@@ -136,14 +136,14 @@ class Retention:
         while True:
             with self._context.catalog.read() as transaction:
                 runs = transaction.runs.removable(before, _AT_ONCE)
-            for run in runs:
-                if run.digests is not None:
-                    remove_set(self._context.sink, run.id)
-                count += self._purge_one(run)
-            if len(runs) < _AT_ONCE:
+            purged = sum(map(self._purge_one, runs))
+            if not purged:  # none is left, or the storage fails
                 return count
+            count += purged
 
     def _purge_one(self, run: RunEntry) -> bool:
+        if not remove_rest(self._context, run):
+            return False
         with self._context.catalog.write() as transaction:
             if not transaction.runs.delete(run.id):
                 return False
