@@ -1273,7 +1273,7 @@ def run_machine(kind: str, new_catalog_url: Any, uploads: Any, examples: int, st
 def test_the_service_keeps_the_rules_of_the_guide(
     kind: str, new_catalog_url: Any, uploads: Any
 ) -> None:
-    run_machine(kind, new_catalog_url, uploads, examples=25, steps=60)
+    run_machine(kind, new_catalog_url, uploads, examples=20, steps=60)
 
 
 @pytest.mark.slow
