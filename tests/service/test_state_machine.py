@@ -526,7 +526,7 @@ class Service(RuleBasedStateMachine):
         if is_other:  # it is as new
             job.has_started = False
             if job.is_immediate or not job.is_suspended:
-                job.next_start = guide.first_start(settings)
+                job.next_start = guide.first_start(settings, job.latest)
             job.is_suspended = job.is_suspended or job.is_immediate
         assert entry == job.entry()
         guide.note(job.tenant, "job edited", job.id, principal.user)
