@@ -233,12 +233,13 @@ class Guide:
             found.add(errors.JobError)
         return frozenset(found)
 
-    def first_start(self, settings: JobSettings) -> datetime | None:
-        """Return when a job that is switched on now starts first."""
+    def first_start(self, settings: JobSettings, latest: Run | None = None) -> datetime | None:
+        """Return when a job that is switched on now starts first: never twice at one moment."""
         recurrence = settings.recurrence
-        if isinstance(recurrence, Once):
-            return recurrence.at or self.now
-        return next_full_hour(recurrence, self.now)
+        if isinstance(recurrence, Hourly):
+            return next_full_hour(recurrence, self.now)
+        just_now = latest is not None and latest.started == self.now
+        return recurrence.at or self.now + timedelta(microseconds=just_now)
 
     def begin(self, job: Job, run: Run) -> None:
         """Have a run of a job begin: a one-time job is suspended by it."""

@@ -526,7 +526,7 @@ class Service(RuleBasedStateMachine):
         if is_other:  # it is as new
             job.has_started = False
             if job.is_immediate or not job.is_suspended:
-                job.next_start = guide.first_start(settings)
+                job.next_start = guide.first_start(settings, job.latest)
             job.is_suspended = job.is_suspended or job.is_immediate
         assert entry == job.entry()
         guide.note(job.tenant, "job edited", job.id, principal.user)
@@ -1273,7 +1273,7 @@ def run_machine(kind: str, new_catalog_url: Any, uploads: Any, examples: int, st
 def test_the_service_keeps_the_rules_of_the_guide(
     kind: str, new_catalog_url: Any, uploads: Any
 ) -> None:
-    run_machine(kind, new_catalog_url, uploads, examples=25, steps=60)
+    run_machine(kind, new_catalog_url, uploads, examples=20, steps=60)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ Place: one page of the service. The guide's rules of jobs stand here; what runs 
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
@@ -31,6 +31,7 @@ from cdds.service.execution import Execution
 from cdds.service.filters import checked
 from cdds.service.recipients import recipients_of
 
+_TICK = timedelta(microseconds=1)
 _UNSUPPORTED = frozenset({"info mart", "infomart", "gim"})
 
 
@@ -188,10 +189,7 @@ class Jobs:
                 raise NotResumable("a one-time job that was started cannot be resumed; clone it")
             if not job.suspended:
                 return job
-            if isinstance(recurrence, Once):
-                start = recurrence.at
-            else:
-                start = recurrence.next_after(self._context.now())
+            start = _next_start(job, self._context.now())
             resumed = attrs.evolve(job, suspended=False, next_start=start)
             transaction.jobs.replace(resumed)
             self._audit(transaction, principal, "job resumed", resumed)
@@ -342,7 +340,22 @@ def _begun(job: JobEntry, now: datetime) -> JobEntry:
     """Return a job with its first start, as the guide has it for each recurrence."""
     recurrence = job.settings.recurrence
     if recurrence.is_immediate:
-        return attrs.evolve(job, suspended=True, next_start=now)
+        return attrs.evolve(job, suspended=True, next_start=max(now, _used(job) + _TICK))
     if job.suspended:
         return job
-    return attrs.evolve(job, next_start=recurrence.next_after(now))
+    return attrs.evolve(job, next_start=_next_start(job, now))
+
+
+def _next_start(job: JobEntry, now: datetime) -> datetime | None:
+    recurrence = job.settings.recurrence
+    if isinstance(recurrence, Once):
+        return recurrence.at
+    return recurrence.next_after(max(now, _used(job)))
+
+
+def _used(job: JobEntry) -> datetime:
+    """Return the last moment that a run may have been due at, for none is due at it again.
+
+    The latest run may have begun in this very moment, or later by the clock of another host.
+    """
+    return job.latest_start or job.created - _TICK
