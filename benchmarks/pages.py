@@ -36,7 +36,7 @@ from sqlalchemy import Column, Select
 from tables import table
 
 from cdds import Catalog, DownloadService, Permission, Principal
-from cdds.catalog import ArtifactEntry, artifacts, jobs, runs
+from cdds.catalog import ArtifactEntry, RunProgress, artifacts, jobs, runs
 from cdds.catalog.filters import aside
 from cdds.catalog.paging import Page
 from cdds.catalog.tables import ARTIFACTS
@@ -275,10 +275,11 @@ def _writes(catalog: Catalog) -> Mapping[str, Sequence[float]]:
 
 
 def _progress(catalog: Catalog, run_id: str) -> None:
-    progress = Progress(records=1, bytes_read=2, bytes_total=3, bytes_written=1)
+    told = Progress(records=1, bytes_read=2, bytes_total=3, bytes_written=1)
+    progress = RunProgress.of(told, NOW, NOW)
     with catalog.write() as transaction:
         lease_until = transaction.lease_time() + timedelta(seconds=60)
-        transaction.runs.renew(run_id, progress, NOW, lease_until)
+        transaction.runs.renew(run_id, progress, lease_until)
 
 
 def _finish(catalog: Catalog, run_id: str) -> None:

@@ -12,7 +12,7 @@ from cdds.errors import JobError
 
 # All of Unicode's control characters (Cc) and surrogates (Cs); its categories will not change.
 _REFUSED_IN_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_REFUSED_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_REFUSED_IN_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def line(value: object, what: str, most: int = 200) -> str:

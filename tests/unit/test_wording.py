@@ -12,7 +12,7 @@ from cdds.errors import JobError
 from cdds.wording import line, lines
 
 
-@pytest.mark.parametrize(("check", "allowed"), [(line, ""), (lines, "\n\t")])
+@pytest.mark.parametrize(("check", "allowed"), [(line, ""), (lines, "\r\n\t")])
 def test_control_characters_and_half_surrogate_pairs_are_refused(
     check: Callable[[str, str], str], allowed: str
 ) -> None:

@@ -106,9 +106,6 @@ class Execution:
             job = transaction.jobs.find(job_id, lock=True)
             if job is None or job.is_running or job.next_start is None or job.next_start > now:
                 return None
-            if transaction.runs.was_due(job.id, job.next_start):
-                transaction.jobs.replace(_skipped(job, now))
-                return None
             certificate = transaction.preferences.find(job.tenant, job.owner)
             try:
                 recipients = recipients_of(certificate, job.settings, now)
@@ -379,11 +376,6 @@ def _started(job: JobEntry, run: RunEntry) -> JobEntry:
         latest_status=run.status,
         **changes,
     )
-
-
-def _skipped(job: JobEntry, now: datetime) -> JobEntry:
-    """Return a job without a start that has had its run, which an edit can bring back."""
-    return attrs.evolve(job, next_start=job.settings.recurrence.next_after(now))
 
 
 def _note_end(transaction: Transaction, job: JobEntry | None, run: RunEntry) -> None:

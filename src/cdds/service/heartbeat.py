@@ -89,7 +89,7 @@ class Heartbeat:
     def _sign(self) -> None:
         progress = self._latest
         now = self._context.now()
-        reached = progress and RunProgress.of(progress, self._run.started, now)
+        reached = None if progress is None else RunProgress.of(progress, self._run.started, now)
         with self._context.catalog.write() as transaction:
             lease_until = transaction.lease_time() + self._context.lease
             asked = transaction.runs.renew(self._run.id, reached, lease_until)
