@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 from sqlalchemy import Connection, Row, select, update
 
+from cdds.catalog.engine import insert_or
 from cdds.catalog.tables import AUDIT, AUDIT_HEADS
 from cdds.errors import AuditBroken, JobError
 
@@ -172,11 +173,8 @@ class Audit:
         return AuditHead(*row)
 
     def _begin(self, tenant: str) -> None:
-        if self._connection.dialect.name == "sqlite":
-            from sqlalchemy.dialects.sqlite import insert
-        else:
-            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-        statement = insert(AUDIT_HEADS).values(tenant=tenant, number=0, mac=_START)
+        statement = insert_or(self._connection, AUDIT_HEADS)
+        statement = statement.values(tenant=tenant, number=0, mac=_START)
         self._connection.execute(statement.on_conflict_do_nothing())
 
     def _mac(self, entry: AuditEntry, before: str) -> str:

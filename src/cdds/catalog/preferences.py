@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 from sqlalchemy import Connection, Row, select, update
 
+from cdds.catalog.engine import insert_or
 from cdds.catalog.tables import PREFERENCES
 
 
@@ -48,10 +49,12 @@ class Preferences:
         return None if row is None else _entry(row)
 
     def replace(self, entry: CertificateEntry) -> None:
-        """Set a user's certificate in place of the one there was."""
-        self.delete(entry.tenant, entry.user)
+        """Set a user's certificate in place of the one there was; the last of several stays."""
         values = attrs.asdict(entry) | {"told": False}
-        self._connection.execute(PREFERENCES.insert().values(values))
+        statement = insert_or(self._connection, PREFERENCES).values(values)
+        self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["tenant", "user"], set_=values)
+        )
 
     def delete(self, tenant: str, user: str) -> bool:
         """Delete a user's certificate; tell whether there was one."""
