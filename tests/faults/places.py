@@ -130,12 +130,9 @@ def opened(
             sink=sink or files.exports,
             sources={"UCS": lambda _: cdds.sources.JsonLines(interaction=files.records)},
             clock=clock,
-            lifetime=LIFETIME,
-            history=HISTORY,
-            lease=LEASE,
             signer=cdds.Signer.load(files.key, files.certificate),
             threads=1,
-            **options,
+            **{"lifetime": LIFETIME, "history": HISTORY, "lease": LEASE} | options,
         )
         yield Place(files, clock, catalog, service)
 
@@ -306,8 +303,9 @@ def _wanted(place: Place) -> set[str]:
     return names
 
 
-def run_again(place: Place, job_id: str) -> None:
-    """Run a job, which must finish."""
+def run_again(place: Place, job_id: str) -> cdds.catalog.RunEntry:
+    """Run a job, which must finish; return the run."""
     run = place.service.jobs.run_now(place.me, job_id)
     assert run.status == "finished"
     assert run.id == place.service.jobs.get(place.me, job_id).latest_run
+    return run

@@ -9,6 +9,8 @@ leave nothing but whole sets, and the job runs again.
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
@@ -43,12 +45,21 @@ ERRORS = {"SinkError": SinkError, "Foreign": Foreign}
 
 
 class Faults:
-    """Does a fault to the Nth call of those that are sent through it."""
+    """Does a fault to the Nth call of those that are sent through it.
+
+    Attributes:
+        at: which call, counted from 1; 0 for none.
+        count: how many calls have come.
+        mode: whether it is refused, only its answer lost, or all after it fail too.
+        make: makes the error.
+        thread: how the names of the threads begin whose calls are counted.
+    """
 
     def __init__(self) -> None:
         self.at = self.count = 0
         self.mode: Mode = "refused"
         self.make: Callable[[], Exception] = Foreign
+        self.thread = ""
 
     def begin(self, at: int, mode: Mode) -> None:
         self.at, self.mode, self.count = at, mode, 0
@@ -63,6 +74,8 @@ class Faults:
         self.at, self.mode = self.count + 1, "gone"
 
     def call(self, do: Callable[..., Any], *arguments: Any) -> Any:
+        if not threading.current_thread().name.startswith(self.thread):
+            return do(*arguments)
         self.count += 1
         if self.at == 0 or self.count < self.at or (self.count > self.at and self.mode != "gone"):
             return do(*arguments)
@@ -441,3 +454,25 @@ def test_each_call_to_the_sink_fails_once(
         count = sweep(scene, OPERATIONS[name], scene.sink, mode, CddsError, Foreign)
     assert count >= 1
     print(f"{count} calls to the sink failed one by one: {name}, {mode}, {error}")
+
+
+@pytest.mark.parametrize("mode", ["refused", "lost"])
+@pytest.mark.parametrize("kind", SHARED_KINDS)
+def test_each_call_of_a_sign_of_life_fails_once(
+    new_scene: NewScene, kind: str, mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run goes on: its lease holds longer than until the next sign."""
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.001)
+    with new_scene(kind) as scene:
+        scene.database.thread = "cdds-run-"
+        for number in range(1, 13):  # there are four or so for each sign
+            scene.database.begin(number, mode)
+
+            def wait(_: cdds.Progress, number: int = number) -> None:
+                while scene.database.count <= number:
+                    time.sleep(0.001)
+
+            scene.run(progress=wait)
+            assert scene.database.end() > number
+            assert has_finished(scene)
+            check(scene.place)

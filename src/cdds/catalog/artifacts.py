@@ -116,12 +116,11 @@ class Artifacts:
     def mark(self, names: Iterable[str], state: ArtifactState) -> None:
         """Set the state of artifacts, except of those that are being removed."""
         wanted = ARTIFACTS.c.name.in_(list(names)) & (ARTIFACTS.c.state != "removing")
-        self._connection.execute(update(ARTIFACTS).where(wanted).values(state=state))
+        self._change(wanted, state=state)
 
     def mark_run(self, run_id: str) -> None:
         """Take all artifacts of a run off the lists, for they are being removed."""
-        wanted = ARTIFACTS.c.run_id == run_id
-        self._connection.execute(update(ARTIFACTS).where(wanted).values(state="removing"))
+        self._change(ARTIFACTS.c.run_id == run_id, state="removing")
 
     def delete(self, name: str) -> bool:
         """Delete the row of an artifact that is being removed; tell whether it was there."""
@@ -146,8 +145,7 @@ class Artifacts:
 
     def mark_told(self, names: Iterable[str]) -> None:
         """Note that those who want to know were told that these expire."""
-        wanted = ARTIFACTS.c.name.in_(list(names))
-        self._connection.execute(update(ARTIFACTS).where(wanted).values(told=True))
+        self._change(ARTIFACTS.c.name.in_(list(names)), told=True)
 
     def page(
         self,
@@ -167,6 +165,12 @@ class Artifacts:
         wanted = (ARTIFACTS.c.name > after) & (ARTIFACTS.c.state != "removing")
         query = select(ARTIFACTS).where(wanted).order_by(ARTIFACTS.c.name).limit(limit)
         return [_entry(row) for row in self._connection.execute(query)]
+
+    def _change(self, wanted: ColumnElement[bool], **values: Any) -> None:
+        """Change artifacts, each held before, by name: the order that `find` holds them in."""
+        held = select(ARTIFACTS.c.name).where(wanted).order_by(ARTIFACTS.c.name)
+        self._connection.execute(held.with_for_update())
+        self._connection.execute(update(ARTIFACTS).where(wanted).values(**values))
 
     def _some(self, wanted: ColumnElement[bool], limit: int) -> Sequence[ArtifactEntry]:
         query = select(ARTIFACTS).where(wanted)

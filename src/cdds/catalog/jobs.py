@@ -96,12 +96,13 @@ class Jobs:
         self, job_id: str, *, tenant: str | None = None, lock: bool = False
     ) -> JobEntry | None:
         """Return a job, of the tenant where one is given; `lock` holds it until the end."""
-        query = _query().where(JOBS.c.id == job_id)
+        wanted = JOBS.c.id == job_id
         if tenant is not None:
-            query = query.where(JOBS.c.tenant == tenant)
+            wanted &= JOBS.c.tenant == tenant
         if lock:
-            query = query.with_for_update(of=JOBS)
-        row = self._connection.execute(query).one_or_none()
+            # By itself: a job that had to be waited for would be joined with the runs of before.
+            self._connection.execute(select(JOBS.c.id).where(wanted).with_for_update())
+        row = self._connection.execute(_query().where(wanted)).one_or_none()
         return None if row is None else _entry(row)
 
     def due(self, now: datetime, limit: int) -> Sequence[str]:

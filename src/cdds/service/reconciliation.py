@@ -135,7 +135,7 @@ class Reconciliation:
             changed = [entry for name, entry in present.items() if entry.state == before[name]]
             transaction.artifacts.mark((entry.name for entry in changed), state)
             action = "artifact missing" if state == "missing" else "artifact found"
-            for entry in changed:
+            for entry in sorted(changed, key=lambda entry: entry.tenant):  # as all lock
                 transaction.audit.append(entry.tenant, action, "artifact", entry.name, at=now)
         return [entry.name for entry in changed]
 

@@ -113,8 +113,10 @@ def _forget(
 ) -> None:
     now = context.now()
     with context.catalog.write() as transaction:
-        transaction.runs.find(run_id, lock=True, hidden=True)  # the order in which all lock
-        gone = [artifact for artifact in artifacts if transaction.artifacts.delete(artifact.name)]
+        # The order in which all lock: the run, and then its artifacts by name.
+        transaction.runs.find(run_id, lock=True, hidden=True)
+        by_name = sorted(artifacts, key=lambda artifact: artifact.name)
+        gone = [artifact for artifact in by_name if transaction.artifacts.delete(artifact.name)]
         if not transaction.artifacts.has_any(run_id, removing=True):
             transaction.runs.forget_files(run_id)
         evidence = {
