@@ -196,8 +196,8 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     ("location", "reason"),
     [
         ("", "path or a URL"),
-        ("mysql://host/db", "not in mysql"),
-        ("nonsense://", "not in nonsense"),
+        ("mysql://host/db", "not in 'mysql'"),
+        ("nonsense://", "not in 'nonsense'"),
         ("postgresql://user:secret@/nowhere?host=/nonexistent", "postgresql"),
         ("/nonexistent/folder/catalog.db", "unable to open"),
         ("a\0b", "path or a URL"),
