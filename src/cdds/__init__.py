@@ -8,7 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cdds import access, catalog, datasets, errors, schedule, service, sinks, sources
+    from cdds import (
+        access,
+        catalog,
+        datasets,
+        errors,
+        protocols,
+        schedule,
+        service,
+        sinks,
+        sources,
+    )
     from cdds._version import __version__
     from cdds.access import Permission, Principal
     from cdds.api import export
@@ -57,7 +67,17 @@ _HOMES = {
     "export": "api",
 }
 _ROOMS = frozenset(
-    {"access", "catalog", "datasets", "errors", "schedule", "service", "sinks", "sources"}
+    {
+        "access",
+        "catalog",
+        "datasets",
+        "errors",
+        "protocols",
+        "schedule",
+        "service",
+        "sinks",
+        "sources",
+    }
 )
 
 __all__ = [
@@ -88,6 +108,7 @@ __all__ = [
     "datasets",
     "errors",
     "export",
+    "protocols",
     "schedule",
     "service",
     "sinks",

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import attrs
 
-from cdds.errors import AccessDenied, JobError
+from cdds.errors import AccessDenied, JobError, NotFound
 from cdds.wording import line
 
 
@@ -125,8 +125,38 @@ _REACH: dict[Action, set[Permission]] = {
 
 
 @attrs.frozen
+class Rights:
+    """What a policy has said of a principal and an action, to hold things against.
+
+    Attributes:
+        action: what the principal wants to do.
+        visible: whose things it sees; None for all of its tenant.
+        allowed: whose things it may do that to; None for all of its tenant.
+    """
+
+    action: Action
+    visible: frozenset[str] | None
+    allowed: frozenset[str] | None
+
+    def check(self, owner: str, what: str) -> None:
+        """Refuse a thing by its owner.
+
+        Raises:
+            NotFound: the principal does not see it.
+            AccessDenied: it sees the thing, and may not do that to it.
+        """
+        if self.visible is not None and owner not in self.visible:
+            raise NotFound(f"there is no such {what}")
+        if self.allowed is not None and owner not in self.allowed:
+            raise _denied(self.action, of_others=bool(self.allowed))
+
+
+@attrs.frozen
 class Access:
-    """Asks a policy, and turns its answers into filters and refusals."""
+    """Asks a policy, and turns its answers into filters and refusals.
+
+    The policy is the host's: it is asked before a transaction begins, never within one.
+    """
 
     policy: Policy = attrs.field(factory=PermissionPolicy)
 
@@ -136,37 +166,42 @@ class Access:
         Raises:
             AccessDenied: nobody's.
         """
-        _check(principal)
-        owners = self.policy.owners(principal, action)
-        if owners is None:
-            return None
-        some = frozenset([owners] if isinstance(owners, str) else owners)
-        if not some:
-            raise AccessDenied(f"you may not {action} anything here; ask for the permission")
-        return some
+        owners = self._ask(principal, action)
+        if owners is not None and not owners:
+            raise _denied(action, of_others=False)
+        return owners
 
-    def require_own(self, principal: Principal, action: Action) -> None:
-        """Refuse what a principal may not do to things of its own.
+    def rights(self, principal: Principal, action: Action) -> Rights:
+        """Return what is needed to judge things by their owners.
 
         Raises:
-            AccessDenied: it may not.
+            AccessDenied: the principal sees nothing at all.
         """
-        _check(principal)
-        self.require(principal, action, principal.user)
+        return Rights(action, self.owners(principal, Action.SEE), self._ask(principal, action))
 
-    def require(self, principal: Principal, action: Action, owner: str) -> None:
-        """Refuse what a principal may not do to the things of `owner`.
+    def require(self, principal: Principal, action: Action, owner: str | None = None) -> None:
+        """Refuse what a principal may not do to the things of an owner, itself if none is given.
 
         Raises:
             AccessDenied: it may not.
         """
         owners = self.owners(principal, action)
-        if owners is not None and owner not in owners:
-            raise AccessDenied(
-                f"you may not {action} what belongs to another user; ask for the permission"
-            )
+        if owners is not None and (owner or principal.user) not in owners:
+            raise _denied(action, of_others=True)
+
+    def _ask(self, principal: Principal, action: Action) -> frozenset[str] | None:
+        _check(principal)
+        owners = self.policy.owners(principal, action)
+        if owners is None:
+            return None
+        return frozenset([owners] if isinstance(owners, str) else owners)
 
 
 def _check(principal: object) -> None:
     if not isinstance(principal, Principal):
         raise AccessDenied("a call needs a Principal, which the host makes")
+
+
+def _denied(action: Action, *, of_others: bool) -> AccessDenied:
+    what = "what belongs to another user" if of_others else "anything here"
+    return AccessDenied(f"you may not {action} {what}; ask your administrator for the permission")

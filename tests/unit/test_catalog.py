@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 import pytest
 from catalogs import SHARED_KINDS
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 
 from cdds.catalog import Catalog, JobEntry, JobSettings, migrations
 from cdds.catalog.tables import METADATA, VERSION
@@ -103,14 +103,14 @@ def test_an_older_schema_is_brought_up_step_by_step_or_not_at_all(
             transaction.jobs.add(JOB)
         for steps in ({2: second, 3: broken}, {2: broken, 3: third}):
             with pytest.raises(CatalogError), catalog.write() as transaction:
-                migrations.migrate(transaction._connection, current=3, steps=steps)
+                migrations.migrate(transaction._connection, "", current=3, steps=steps)
             assert names(catalog) == set(METADATA.tables)
         with catalog.write() as transaction:
             steps = {2: second, 3: third}
-            migrations.migrate(transaction._connection, current=3, steps=steps)
+            migrations.migrate(transaction._connection, "", current=3, steps=steps)
         with catalog.read() as transaction:
             connection = transaction._connection
-            assert connection.execute(VERSION.select()).scalar_one() == 3
+            assert connection.execute(select(VERSION.c.version)).scalar_one() == 3
             assert connection.execute(text("SELECT id FROM cdds_second")).scalars().all() == [3]
             assert transaction.jobs.find(JOB.id) == JOB
 
@@ -128,7 +128,7 @@ def test_many_processes_may_open_an_empty_database_at_once(
         children = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(4)]
         assert [child.wait(60) for child in children] == [0, 0, 0, 0]
         with Catalog(url, audit_key=KEY) as catalog, catalog.read() as transaction:
-            assert transaction._connection.execute(VERSION.select()).scalars().all() == [
+            assert transaction._connection.execute(select(VERSION.c.version)).scalars().all() == [
                 migrations.CURRENT
             ]
 

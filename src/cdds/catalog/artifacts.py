@@ -143,9 +143,12 @@ class Artifacts:
         soon = (ARTIFACTS.c.expires < before) & (ARTIFACTS.c.state == "stored")
         return self._some(and_(soon, UNTOLD), limit)
 
-    def mark_told(self, names: Iterable[str]) -> None:
-        """Note that those who want to know were told that these expire."""
-        self._change(ARTIFACTS.c.name.in_(list(names)), told=True)
+    def mark_told(self, names: Iterable[str]) -> set[str]:
+        """Note that those who want to know are told that these expire; return which are new."""
+        wanted = and_(ARTIFACTS.c.name.in_(list(names)), UNTOLD)
+        self._hold(wanted)
+        statement = update(ARTIFACTS).where(wanted).values(told=True).returning(ARTIFACTS.c.name)
+        return set(self._connection.execute(statement).scalars())
 
     def page(
         self,
@@ -167,10 +170,13 @@ class Artifacts:
         return [_entry(row) for row in self._connection.execute(query)]
 
     def _change(self, wanted: ColumnElement[bool], **values: Any) -> None:
-        """Change artifacts, each held before, by name: the order that `find` holds them in."""
+        self._hold(wanted)
+        self._connection.execute(update(ARTIFACTS).where(wanted).values(**values))
+
+    def _hold(self, wanted: ColumnElement[bool]) -> None:
+        """Hold artifacts until the end, by name: the order that `find` holds them in."""
         held = select(ARTIFACTS.c.name).where(wanted).order_by(ARTIFACTS.c.name)
         self._connection.execute(held.with_for_update())
-        self._connection.execute(update(ARTIFACTS).where(wanted).values(**values))
 
     def _some(self, wanted: ColumnElement[bool], limit: int) -> Sequence[ArtifactEntry]:
         query = select(ARTIFACTS).where(wanted)

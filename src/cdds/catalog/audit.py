@@ -167,18 +167,29 @@ class Audit:
         heads = [head for head in (anchor, self.head(tenant)) if head is not None]
         end = AuditHead(tenant, 0, _START)
         _compare(heads, end)
-        for entry in self.entries(tenant):
-            number = end.number + 1
-            if entry.number != number:
-                raise AuditBroken(f"entry {number} of the audit trail is missing")
-            if not hmac.compare_digest(entry.mac, self._mac(entry, end.mac)):
-                raise AuditBroken(f"entry {number} of the audit trail was changed")
-            end = AuditHead(tenant, number, entry.mac)
-            _compare(heads, end)
+        try:
+            for entry in self.entries(tenant):
+                end = self._next(end, entry)
+                _compare(heads, end)
+        except (TypeError, ValueError) as error:
+            raise AuditBroken(
+                f"an entry of the audit trail after {end.number} cannot be read"
+            ) from error
+        if self.head(tenant).number < end.number:
+            raise AuditBroken("the audit trail has entries beyond its end")
         most = max(head.number for head in heads)
         if end.number < most:
             raise AuditBroken(f"the audit trail ends at entry {end.number}, and had {most} before")
         return end
+
+    def _next(self, end: AuditHead, entry: AuditEntry) -> AuditHead:
+        """Return the end that an entry makes, if it is the next."""
+        number = end.number + 1
+        if entry.number != number:
+            raise AuditBroken(f"entry {number} of the audit trail is missing")
+        if not _same(entry.mac, self._mac(entry, end.mac)):
+            raise AuditBroken(f"entry {number} of the audit trail was changed")
+        return AuditHead(entry.tenant, number, entry.mac)
 
     def _locked_head(self, tenant: str) -> AuditHead:
         query = select(AUDIT_HEADS).where(AUDIT_HEADS.c.tenant == tenant).with_for_update()
@@ -195,9 +206,18 @@ class Audit:
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
 
 
+def check_value(key: bytes) -> str:
+    """Return what tells a key from another, and tells nothing of it."""
+    return hmac.new(key, b"cdds audit key", hashlib.sha256).hexdigest()
+
+
+def _same(mac: str, other: str) -> bool:
+    return hmac.compare_digest(mac.encode(), other.encode())
+
+
 def _compare(heads: Iterable[AuditHead], end: AuditHead) -> None:
     for head in heads:
-        if head.number == end.number and not hmac.compare_digest(head.mac, end.mac):
+        if head.number == end.number and not _same(head.mac, end.mac):
             raise AuditBroken(
                 f"the audit trail is not the one that had entry {head.number} as its end"
             )

@@ -17,8 +17,8 @@ from sqlalchemy.pool import StaticPool
 
 from cdds.catalog import migrations
 from cdds.catalog.artifacts import Artifacts
-from cdds.catalog.audit import MIN_KEY_SIZE, Audit
-from cdds.catalog.engine import WRITES, database_time, open_engine, reporting
+from cdds.catalog.audit import MIN_KEY_SIZE, Audit, check_value
+from cdds.catalog.engine import WRITES, database_time, open_engine, reporting, shown
 from cdds.catalog.jobs import Jobs
 from cdds.catalog.preferences import Preferences
 from cdds.catalog.runs import Runs
@@ -53,7 +53,7 @@ class Transaction:
 
 
 class Catalog:
-    """Jobs, runs, artifacts, preferences and audit in a database that survives anything.
+    """Jobs, runs, artifacts, preferences and audit in a database; what is committed is kept.
 
     It may be shared between threads, and any number of processes may open the same database. After
     a fork, a child process opens a catalog of its own.
@@ -61,12 +61,13 @@ class Catalog:
     Args:
         location: a file for SQLite, or a URL: ``sqlite:///file.db``, ``sqlite://`` (in memory),
             ``postgresql://user@host/database``. The tables are made, or brought up to date.
-        audit_key: at least 16 random bytes, kept outside the database; they prove the audit trail.
+        audit_key: at least 16 random bytes, kept outside the database; they prove the audit trail,
+            and a database knows the key again that it was made with.
         timeout: the most seconds to wait for a database that others hold locked.
         clock: the time of leases, for simulations; the database's own clock when left out.
 
     Raises:
-        CatalogError: the database cannot be opened, is read-only, or the key is too short.
+        CatalogError: the database cannot be opened, or the key is too short or not its own.
         JobError: the clock tells no time.
         CatalogVersionError: it was made by a newer version of this library.
         MissingDependency: the driver has to be installed.
@@ -100,7 +101,7 @@ class Catalog:
             raise
 
     def __repr__(self) -> str:
-        return f"Catalog({self._engine.url.render_as_string(hide_password=True)!r})"
+        return f"Catalog({shown(self._engine)!r})"
 
     def __enter__(self) -> Catalog:
         return self
@@ -140,8 +141,11 @@ class Catalog:
                 yield connection
 
     def _migrate(self) -> None:
+        key_check = check_value(self._audit_key)
         with self._begin(writes=False) as connection:
-            if migrations.is_current(connection):
-                return
-        with self._begin(writes=True) as connection:
-            migrations.migrate(connection)
+            is_current = migrations.is_current(connection)
+        if not is_current:
+            with self._begin(writes=True) as connection:
+                migrations.migrate(connection, key_check)
+        with self._begin(writes=False) as connection:
+            migrations.check_key(connection, key_check)

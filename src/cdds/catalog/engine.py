@@ -34,6 +34,7 @@ _LONGEST_TIMEOUT = 24 * 60 * 60
 
 WRITES = "cdds_writes"
 """The execution option of a connection that will write."""
+_FILE = "cdds_file"
 
 
 def open_engine(location: str | os.PathLike[str], timeout: float) -> Engine:
@@ -87,14 +88,16 @@ def _sqlite(url: URL, timeout: float) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def connect(connection: Any, _: object) -> None:
+    def connect(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below
         connection.execute("PRAGMA journal_mode = WAL")
         # What is committed survives a loss of power, too.
         connection.execute("PRAGMA synchronous = FULL")
+        record.info[_FILE] = _file_of(connection)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        _check_file(connection.info.get(_FILE))
         # A transaction that reads first and writes then would fail when another one writes between.
         writes = connection.get_execution_options().get(WRITES)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -102,17 +105,44 @@ def _sqlite(url: URL, timeout: float) -> Engine:
     return engine
 
 
+def _file_of(connection: Any) -> tuple[str, int, int] | None:
+    """Return the file that a connection has open, and which one it is."""
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    if not path:
+        return None
+    status = os.stat(path)  # noqa: PTH116  # a text as SQLite gives it
+    return path, status.st_dev, status.st_ino
+
+
+def _check_file(file: tuple[str, int, int] | None) -> None:
+    """Refuse to go on in a file that has no name any more: what is written there is lost."""
+    if file is None:
+        return
+    path, *same = file
+    try:
+        status = os.stat(path)  # noqa: PTH116  # as above
+    except OSError:
+        raise CatalogError(f"the catalog {printable(path)} is not there any more") from None
+    if [status.st_dev, status.st_ino] != same:
+        raise CatalogError(
+            f"the catalog {printable(path)} was replaced while it was open; open it again"
+        )
+
+
 def _postgresql(url: URL, timeout: float) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
-    milliseconds = int(timeout * 1000)
-    options = f"-c timezone=UTC -c lock_timeout={milliseconds}"
+    # Added to what the URL says, which would be lost otherwise.
+    given = url.query.get("options", "")
+    given = given if isinstance(given, str) else " ".join(given)
+    url = url.update_query_dict(
+        {
+            "options": f"{given} -c timezone=UTC -c lock_timeout={int(timeout * 1000)}".strip(),
+            "connect_timeout": url.query.get("connect_timeout", str(max(2, int(timeout)))),
+        }
+    )
     try:
-        return create_engine(
-            url,
-            pool_pre_ping=True,
-            connect_args={"options": options, "connect_timeout": max(2, int(timeout))},
-        )
+        return create_engine(url, pool_pre_ping=True)
     except ImportError as error:
         raise MissingDependency(
             f"a catalog in PostgreSQL needs its driver: pip install 'cdds-sdk[postgres]' ({error})"
@@ -155,8 +185,12 @@ def reporting(engine: Engine) -> Iterator[None]:
     try:
         yield
     except exc.SQLAlchemyError as error:
-        where = engine.url.render_as_string(hide_password=True)
-        raise CatalogError(f"the catalog {printable(where)}: {_in_words(error)}") from error
+        raise CatalogError(f"the catalog {shown(engine)}: {_in_words(error)}") from error
+
+
+def shown(engine: Engine) -> str:
+    """Return the location of a database as it may be shown: its options may hold secrets."""
+    return printable(engine.url.set(query={}).render_as_string(hide_password=True))
 
 
 def _in_words(error: exc.SQLAlchemyError) -> str:

@@ -106,8 +106,9 @@ class Jobs:
         return None if row is None else _entry(row)
 
     def due(self, now: datetime, limit: int) -> Sequence[str]:
-        """Return the jobs that are due at `now`, the longest due first."""
-        query = select(JOBS.c.id).where(JOBS.c.next_start <= now)
+        """Return the jobs that are due at `now` and not in progress, the longest due first."""
+        idle = JOBS.c.latest_status != IN_PROGRESS_STATUS
+        query = select(JOBS.c.id).where(JOBS.c.next_start <= now, idle)
         return self._connection.scalars(
             query.order_by(JOBS.c.next_start, JOBS.c.id).limit(limit)
         ).all()

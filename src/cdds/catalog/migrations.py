@@ -6,13 +6,14 @@ an older one goes through the steps between; a newer one is refused and left alo
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 
 from cdds.catalog.tables import METADATA, VERSION
-from cdds.errors import CatalogVersionError
+from cdds.errors import CatalogError, CatalogVersionError
 
 Step: TypeAlias = Callable[[Connection], None]
 
@@ -24,9 +25,15 @@ _LOCK = 0x63646473  # "cdds", the number of the advisory lock
 
 
 def migrate(
-    connection: Connection, *, current: int = CURRENT, steps: Mapping[int, Step] = STEPS
+    connection: Connection,
+    key_check: str,
+    *,
+    current: int = CURRENT,
+    steps: Mapping[int, Step] = STEPS,
 ) -> None:
     """Bring the database to the `current` schema, within the caller's transaction.
+
+    An empty one is told by `key_check` which audit key it has.
 
     Raises:
         CatalogVersionError: it was made by a newer version of this library.
@@ -36,7 +43,7 @@ def migrate(
     found = _version(connection)
     if found is None:
         METADATA.create_all(connection)
-        connection.execute(VERSION.insert().values(version=current))
+        connection.execute(VERSION.insert().values(version=current, key_check=key_check))
         return
     check(found, current)
     for version in range(found + 1, current + 1):
@@ -58,6 +65,17 @@ def check(found: int, current: int = CURRENT) -> None:
         )
 
 
+def check_key(connection: Connection, key_check: str) -> None:
+    """Refuse an audit key that the database was not made with.
+
+    Raises:
+        CatalogError: it is another one.
+    """
+    known = connection.execute(select(VERSION.c.key_check)).scalar_one()
+    if not hmac.compare_digest(known.encode(), key_check.encode()):
+        raise CatalogError("the audit key is not the one that this catalog was made with")
+
+
 def is_current(connection: Connection) -> bool:
     """Tell whether nothing needs to be done, without taking a lock that writes.
 
@@ -73,4 +91,4 @@ def is_current(connection: Connection) -> bool:
 def _version(connection: Connection) -> int | None:
     if not inspect(connection).has_table(VERSION.name):
         return None
-    return connection.execute(VERSION.select()).scalar_one_or_none()
+    return connection.execute(select(VERSION.c.version)).scalar_one_or_none()

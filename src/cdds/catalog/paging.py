@@ -128,5 +128,5 @@ def _from_json(column: Column[Any], value: Any) -> Any:
 def _fits(value: object) -> bool:
     """Tell whether every database takes a value."""
     if isinstance(value, int):
-        return abs(value) < 2**63
+        return abs(value) < 2**63 and not isinstance(value, bool)
     return "\0" not in str(value).encode().decode()  # half a surrogate pair cannot be encoded

@@ -64,11 +64,11 @@ class Preferences:
         query = select(PREFERENCES).where(soon).order_by(PREFERENCES.c.expires).limit(limit)
         return [_entry(row) for row in self._connection.execute(query)]
 
-    def mark_told(self, entry: CertificateEntry) -> None:
-        """Note that those who want to know were told that this one expires."""
-        same = PREFERENCES.c.fingerprint == entry.fingerprint
-        statement = update(PREFERENCES).where(*_of(entry.tenant, entry.user), same)
-        self._connection.execute(statement.values(told=True))
+    def mark_told(self, entry: CertificateEntry) -> bool:
+        """Note that those who want to know are told that this one expires; tell if that is new."""
+        new = (PREFERENCES.c.fingerprint == entry.fingerprint) & PREFERENCES.c.told.is_(False)
+        statement = update(PREFERENCES).where(*_of(entry.tenant, entry.user), new)
+        return self._connection.execute(statement.values(told=True)).rowcount == 1
 
 
 def _of(tenant: str, user: str) -> tuple[Any, Any]:

@@ -208,6 +208,11 @@ class Runs:
             found += self._without_artifacts(past, limit - len(found), without)
         return found
 
+    def was_due(self, job_id: str, due: datetime) -> bool:
+        """Tell whether there is a run of a job for that instant."""
+        query = select(RUNS.c.id).where(RUNS.c.job_id == job_id, RUNS.c.due == due)
+        return self._connection.execute(query).one_or_none() is not None
+
     def forget_files(self, run_id: str) -> None:
         """Note that nothing of a run's set is left in the sink."""
         statement = update(RUNS).where(RUNS.c.id == run_id)

@@ -38,7 +38,12 @@ EVERY = text("parts > 0")
 where a page of one tenant would have to pass by what is others'.
 """
 
-VERSION = Table("cdds_version", METADATA, Column("version", Integer, nullable=False))
+VERSION = Table(
+    "cdds_version",
+    METADATA,
+    Column("version", Integer, nullable=False),
+    Column("key_check", Text, nullable=False),
+)
 
 JOBS = Table(
     "cdds_jobs",

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from cdds.access import Action, Principal
-from cdds.catalog import ArtifactEntry, Page, RunEntry, Transaction
+from cdds.access import Action, Principal, Rights
+from cdds.catalog import ArtifactEntry, Page, Transaction
 from cdds.catalog.paging import Order
 from cdds.errors import ArtifactGone, ArtifactMissing, JobError, NotFound, SinkError
 from cdds.protocols import SigningSink
@@ -18,6 +18,8 @@ from cdds.service.events import ArtifactDownloaded
 from cdds.service.filters import checked
 from cdds.service.removal import Removed, remove_artifacts
 from cdds.service.stream import Download
+
+_SHORTEST_URL = timedelta(seconds=1)
 
 MAX_SELECTED = 100
 """The most artifacts that can be selected at once."""
@@ -36,8 +38,9 @@ class Artifacts:
             NotFound: there is none of that name that the principal sees.
             ArtifactGone: it has expired, or is missing.
         """
+        rights = self._context.access.rights(principal, Action.SEE)
         with self._context.catalog.read() as transaction:
-            return self._find(transaction, principal, [name], Action.SEE)[0]
+            return self._find(transaction, principal, [name], rights)[0]
 
     def list(
         self,
@@ -70,7 +73,7 @@ class Artifacts:
             NotFound: `run_id` or `job_id` is no id.
             JobError: an argument is out of its range.
         """
-        owners = self._context.sees(principal)
+        owners = self._context.visible_owners(principal)
         order = Order(sort=sort, descending=descending, after=after, limit=limit)
         wanted = checked(title=title, dataset=dataset)
         if run_id is not None:
@@ -108,29 +111,33 @@ class Artifacts:
             JobError: the range is none.
             SinkError: the storage cannot be read.
         """
-        now = self._context.now()
-        with self._context.catalog.write() as transaction:
-            beside = self._beside(transaction, principal, name)
-            if beside is not None:
-                found, tenant = None, principal.tenant
-            else:
-                found = self._find(transaction, principal, [name], Action.DOWNLOAD)[0]
-                tenant = found.tenant
-            transaction.audit.append(
-                tenant, "artifact opened", "artifact", name, at=now, actor=principal.user
-            )
+        rights = self._context.access.rights(principal, Action.DOWNLOAD)
+        with self._context.catalog.read() as transaction:
+            beside = self._beside(transaction, principal, name, rights)
+            if not beside:
+                artifact = self._find(transaction, principal, [name], rights)[0]
         try:
-            if found is None:
-                return Download.unsized(self._context.sink, name, start, end)
-            return Download.of(
-                self._context.sink,
-                found,
-                start,
-                end,
-                lambda: self._downloaded(found, principal.user),
-            )
+            if beside:
+                download = Download.unsized(self._context.sink, name, start, end)
+            else:
+                download = self._begin(artifact, principal, start, end)
         except ArtifactMissing:
             raise ArtifactGone("the artifact is missing from the storage") from None
+        try:
+            self._audit(principal, "artifact opened", name)
+        except BaseException:
+            download.close()
+            raise
+        return download
+
+    def _begin(
+        self, artifact: ArtifactEntry, principal: Principal, start: int, end: int | None
+    ) -> Download:
+        def complete() -> None:
+            now = self._context.now()
+            self._context.tell(ArtifactDownloaded(at=now, artifact=artifact, user=principal.user))
+
+        return Download.of(self._context.sink, artifact, start, end, complete)
 
     def download(self, principal: Principal, names: Iterable[str]) -> Iterator[Download]:
         """Return the downloads of selected artifacts, each begun when it is asked for.
@@ -144,8 +151,9 @@ class Artifacts:
             CddsError: as `open`.
         """
         selected = _selected(names)
+        rights = self._context.access.rights(principal, Action.DOWNLOAD)
         with self._context.catalog.read() as transaction:
-            self._find(transaction, principal, selected, Action.DOWNLOAD)
+            self._find(transaction, principal, selected, rights)
         return (self.open(principal, name) for name in selected)
 
     def delete(self, principal: Principal, names: Iterable[str]) -> Removed:
@@ -156,12 +164,13 @@ class Artifacts:
 
         Raises:
             JobError: more than 100 are selected, or none.
-            NotFound: one of them is not there; then none is deleted.
+            NotFound: one of them is not there, or is gone (`ArtifactGone`); then none is deleted.
             AccessDenied: the principal may not delete one of them.
         """
         selected = _selected(names)
+        rights = self._context.access.rights(principal, Action.DELETE)
         with self._context.catalog.write() as transaction:
-            found = self._find(transaction, principal, selected, Action.DELETE, lock=True)
+            found = self._find(transaction, principal, selected, rights, lock=True)
             transaction.artifacts.mark(selected, "removing")
         return remove_artifacts(
             self._context, found, actor=principal.user, reason="its user deleted it"
@@ -183,59 +192,59 @@ class Artifacts:
         sink = self._context.sink
         if not isinstance(sink, SigningSink):
             raise SinkError("this storage has no signed URLs; open the artifact instead")
-        if not isinstance(lifetime, timedelta) or lifetime < timedelta(seconds=1):
+        if not isinstance(lifetime, timedelta) or lifetime < _SHORTEST_URL:
             raise JobError("the lifetime of a signed URL is a timedelta of a second or more")
-        now = self._context.now()
-        with self._context.catalog.write() as transaction:
-            found = self._find(transaction, principal, [name], Action.DOWNLOAD)[0]
-            transaction.audit.append(
-                found.tenant,
-                "artifact URL signed",
-                "artifact",
-                found.name,
-                at=now,
-                actor=principal.user,
-            )
-        return sink.signed_url(found.name, min(lifetime, found.expires - now))
+        rights = self._context.access.rights(principal, Action.DOWNLOAD)
+        with self._context.catalog.read() as transaction:
+            artifact = self._find(transaction, principal, [name], rights)[0]
+        remaining = artifact.expires - self._context.now()
+        if remaining < _SHORTEST_URL:
+            raise ArtifactGone("the artifact expires in this moment; run its job again")
+        url = sink.signed_url(artifact.name, min(lifetime, remaining))
+        self._audit(principal, "artifact URL signed", artifact.name)
+        return url
 
     def _find(
         self,
         transaction: Transaction,
         principal: Principal,
         names: Sequence[str],
-        action: Action,
+        rights: Rights,
         *,
         lock: bool = False,
     ) -> Sequence[ArtifactEntry]:
-        owners = self._context.sees(principal)
         names = [artifact_name(name) for name in names]
         there = transaction.artifacts.find(names, tenant=principal.tenant, lock=lock)
         now = self._context.now()
         found = []
         for name in names:
             artifact = there.get(name)
-            if artifact is None or (owners is not None and artifact.owner not in owners):
+            if artifact is None:
                 raise NotFound("there is no such artifact")
-            self._context.access.require(principal, action, artifact.owner)
-            _check_there(artifact, now, action)
+            rights.check(artifact.owner, "artifact")
+            _check_there(artifact, now, rights.action)
             found.append(artifact)
         return found
 
-    def _beside(self, transaction: Transaction, principal: Principal, name: str) -> RunEntry | None:
-        """Return the run whose digests, or their signature, are called that."""
-        self._context.sees(principal)
+    def _beside(
+        self, transaction: Transaction, principal: Principal, name: str, rights: Rights
+    ) -> bool:
+        """Tell whether a file of digests, or a signature of one, is called that."""
         run_id = identifier(artifact_name(name)[len("export-") :][:36], "artifact")
         run = transaction.runs.find(run_id, tenant=principal.tenant)
         if run is None or name not in {run.digests, run.signature}:
-            return None
-        self._context.require(principal, Action.DOWNLOAD, run.owner, "artifact")
+            return False
+        rights.check(run.owner, "artifact")
         if run.expires is None or run.expires <= self._context.now():
             raise ArtifactGone("the artifact has expired; run its job again")
-        return run
+        return True
 
-    def _downloaded(self, artifact: ArtifactEntry, user: str) -> None:
+    def _audit(self, principal: Principal, action: str, name: str) -> None:
         now = self._context.now()
-        self._context.tell(ArtifactDownloaded(at=now, artifact=artifact, user=user))
+        with self._context.catalog.write() as transaction:
+            transaction.audit.append(
+                principal.tenant, action, "artifact", name, at=now, actor=principal.user
+            )
 
 
 def _check_there(artifact: ArtifactEntry, now: datetime, action: Action) -> None:

@@ -66,25 +66,19 @@ class Context:
             for listener in self.listeners:
                 try:
                     listener(event)
-                except Exception as error:  # noqa: BLE001  # it is the host's
+                except (KeyboardInterrupt, SystemExit):
+                    raise
+                except BaseException as error:  # noqa: BLE001  # it is the host's
                     name = type(event).__name__
                     _log.warning("a listener of %s failed with %s", name, type(error).__name__)
 
-    def sees(self, principal: Principal) -> frozenset[str] | None:
-        """Return whose things a principal sees; None for all of its tenant."""
-        return self.access.owners(principal, Action.SEE)
-
-    def require(self, principal: Principal, action: Action, owner: str, what: str) -> None:
-        """Refuse what a principal may not do; what it may not even see does not exist.
+    def visible_owners(self, principal: Principal) -> frozenset[str] | None:
+        """Return whose things a principal sees; None for all of its tenant.
 
         Raises:
-            AccessDenied: it sees the thing, and may not do that to it.
-            NotFound: it does not see the thing.
+            AccessDenied: it sees nothing.
         """
-        owners = self.sees(principal)
-        if owners is not None and owner not in owners:
-            raise NotFound(f"there is no such {what}")
-        self.access.require(principal, action, owner)
+        return self.access.owners(principal, Action.SEE)
 
 
 def identifier(value: object, what: str) -> str:

@@ -16,7 +16,7 @@ from cdds.catalog import Catalog, RunEntry
 from cdds.clock import SystemClock, checked_clock
 from cdds.crypto import Envelope, Signer
 from cdds.datasets import BUILTIN
-from cdds.errors import CddsError, JobError, SinkError
+from cdds.errors import JobError, SinkError
 from cdds.model import Dataset
 from cdds.protocols import Clock, Sink, Storage
 from cdds.service.artifacts import Artifacts
@@ -28,6 +28,7 @@ from cdds.service.filters import check_number
 from cdds.service.history import History
 from cdds.service.jobs import Jobs
 from cdds.service.preferences import Preferences
+from cdds.service.reasons import in_words
 from cdds.service.reconciliation import Reconciled, Reconciliation
 from cdds.service.retention import Retention
 from cdds.sinks import open_sink
@@ -162,8 +163,7 @@ class DownloadService:
             try:
                 run = self._execution.run_due(job_id)
             except Exception as error:  # noqa: BLE001  # one job must not keep others from running
-                words = str(error) if isinstance(error, CddsError) else type(error).__name__
-                _log.warning("job %s: its run failed: %s", job_id, words)
+                _log.warning("job %s: its run failed: %s", job_id, in_words(error))
             else:
                 if run is not None:
                     finished.append(run)

@@ -25,7 +25,7 @@ class RunStarted:
 
 @attrs.frozen(kw_only=True)
 class RunProgressed:
-    """A run has come further; told at most twice a second, on a thread of its own."""
+    """A run has come further; told at most twice a second."""
 
     at: datetime
     run: RunEntry

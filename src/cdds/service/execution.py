@@ -12,7 +12,9 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime
 from typing import Any
 
 import attrs
@@ -33,7 +35,6 @@ from cdds.errors import (
     JobError,
     NotFound,
     NotRunnable,
-    RecordError,
     RunLost,
     StillInProgress,
 )
@@ -50,6 +51,7 @@ from cdds.service.events import (
     RunStarted,
 )
 from cdds.service.heartbeat import Heartbeat
+from cdds.service.reasons import in_words
 from cdds.service.recipients import recipients_of
 from cdds.service.removal import remove_set
 
@@ -70,7 +72,7 @@ class Execution:
 
     def run(
         self,
-        job: JobEntry,
+        job_id: str,
         *,
         actor: str = "",
         progress: ProgressListener | None = None,
@@ -84,7 +86,7 @@ class Execution:
         self.end_lapsed()
         now = self._context.now()
         with self._context.catalog.write() as transaction:
-            job = _present(transaction.jobs.find(job.id, lock=True))
+            job = _present(transaction.jobs.find(job_id, lock=True))
             _check_runnable(job)
             certificate = transaction.preferences.find(job.tenant, job.owner)
             recipients = recipients_of(certificate, job.settings, now)
@@ -105,6 +107,9 @@ class Execution:
         with self._context.catalog.write() as transaction:
             job = transaction.jobs.find(job_id, lock=True)
             if job is None or job.is_running or job.next_start is None or job.next_start > now:
+                return None
+            if transaction.runs.was_due(job.id, job.next_start):
+                transaction.jobs.replace(_skipped(job, now))
                 return None
             certificate = transaction.preferences.find(job.tenant, job.owner)
             try:
@@ -175,9 +180,11 @@ class Execution:
         progress: ProgressListener | None,
         cancel: CancelToken | None,
     ) -> RunEntry:
-        self._context.tell(RunStarted(at=run.started, run=run))
-        with Heartbeat(self._context, run, progress, cancel) as heartbeat:
+        with ExitStack() as stack:
+            heartbeat = Heartbeat(self._context, run, progress, cancel)
             try:
+                stack.enter_context(heartbeat)
+                self._context.tell(RunStarted(at=run.started, run=run))
                 result = self._export(run, recipients, heartbeat)
             except BaseException as error:
                 if heartbeat.is_lost and isinstance(error, Cancelled):
@@ -186,7 +193,19 @@ class Execution:
                 words = None if status == "cancelled" else in_words(error)
                 self._try_to_end(run, status, words, heartbeat.latest)
                 raise
-            return self._finish(run, result, heartbeat.latest)
+            ended, artifacts = self._finish(run, result, heartbeat.latest)
+        return self._told(ended, artifacts)
+
+    def _told(self, run: RunEntry, artifacts: Sequence[ArtifactEntry]) -> RunEntry:
+        """Tell of a run whose set was in the sink, and take the set back if it was cancelled."""
+        at = run.finished or run.started
+        if run.status == "cancelled":
+            self._context.tell(RunCancelled(at=at, run=run))
+            remove_set(self._context.sink, run.id)
+            raise Cancelled("the export was cancelled; nothing of it is left")
+        stored = [ArtifactStored(at=at, artifact=artifact) for artifact in artifacts]
+        self._context.tell(RunFinished(at=at, run=run), *stored)
+        return run
 
     def _export(
         self, run: RunEntry, recipients: tuple[Recipient, ...], heartbeat: Heartbeat
@@ -210,53 +229,47 @@ class Execution:
             cancel=heartbeat,
         )
 
-    def _finish(self, run: RunEntry, result: ExportResult, progress: Progress | None) -> RunEntry:
-        """Record a run whose set is in the sink.
+    def _finish(
+        self, run: RunEntry, result: ExportResult, progress: Progress | None
+    ) -> tuple[RunEntry, Sequence[ArtifactEntry]]:
+        """Record a run whose set is in the sink; return it as it stands in the catalog now.
 
         When the catalog cannot be reached the set is left alone: the transaction may have been
         committed and only its answer lost. If it was not, the lease ends, and `reconcile` removes
         the set.
+
+        Raises:
+            RunLost: the run was given up by others; its set was removed.
         """
         now = self._context.now()
         finished = _with_result(_ended(run, "finished", None, progress, now), result)
         finished = attrs.evolve(finished, expires=now + self._context.lifetime)
         artifacts = _artifacts(finished, result, now)
-        cancelled = self._persist(finished, artifacts)
-        if cancelled:
-            self._context.tell(RunCancelled(at=now, run=_ended(run, "cancelled", None, None, now)))
-            remove_set(self._context.sink, run.id)
-            raise Cancelled("the export was cancelled; nothing of it is left")
-        stored = [ArtifactStored(at=now, artifact=artifact) for artifact in artifacts]
-        self._context.tell(RunFinished(at=now, run=finished), *stored)
-        return finished
-
-    def _persist(self, run: RunEntry, artifacts: list[ArtifactEntry]) -> bool:
-        """Finish a run, trying again where the database fails; tell whether it was cancelled.
-
-        Raises:
-            RunLost: the run was given up by others; its set was removed.
-        """
-        for pause in (*_PAUSES, None):
+        for pause in _PAUSES:
             try:
-                return self._finish_in_one_transaction(run, artifacts)
+                return self._persist(finished, artifacts), artifacts
             except CatalogError as error:
-                if pause is None:
-                    raise
                 _log.warning("run %s: the catalog failed, trying again: %s", run.id, error)
                 time.sleep(pause)
-            except RunLost:
-                remove_set(self._context.sink, run.id)
-                raise
-        raise AssertionError
+        return self._persist(finished, artifacts), artifacts
 
-    def _finish_in_one_transaction(self, run: RunEntry, artifacts: list[ArtifactEntry]) -> bool:
+    def _persist(self, run: RunEntry, artifacts: Sequence[ArtifactEntry]) -> RunEntry:
+        try:
+            return self._finish_in_one_transaction(run, artifacts)
+        except RunLost:
+            remove_set(self._context.sink, run.id)
+            raise
+
+    def _finish_in_one_transaction(
+        self, run: RunEntry, artifacts: Sequence[ArtifactEntry]
+    ) -> RunEntry:
         with self._context.catalog.write() as transaction:
             job = transaction.jobs.find(run.job_id, lock=True)
             present = transaction.runs.find(run.id, lock=True, hidden=True)
             if present is not None and present.status in {"finished", "cancelled"}:
                 # An earlier try was committed and only its answer lost, or the run was given up
                 # after somebody had asked it to stop.
-                return present.status == "cancelled"
+                return present
             if present is None or not present.is_in_progress:
                 raise RunLost(_GIVEN_UP)
             if present.cancel_requested:
@@ -264,7 +277,7 @@ class Execution:
                 run = attrs.evolve(
                     present, status="cancelled", finished=run.finished, progress=run.progress
                 )
-                artifacts = []
+                artifacts = ()
             transaction.runs.finish(run)
             transaction.artifacts.add(artifacts)
             _note_end(transaction, job, run)
@@ -276,7 +289,7 @@ class Execution:
                 at=run.finished or run.started,
                 job=run.job_id,
             )
-            return run.status == "cancelled"
+            return run
 
     def _try_to_end(
         self, run: RunEntry, status: RunStatus, words: str | None, progress: Progress | None
@@ -284,8 +297,8 @@ class Execution:
         """Record the end of a run that left nothing; the error that ended it matters more."""
         try:
             self._end(run, status, words, progress)
-        except CatalogError as error:
-            _log.warning("run %s: its end could not be recorded: %s", run.id, error)
+        except Exception as error:  # noqa: BLE001  # a host's clock, too
+            _log.warning("run %s: its end could not be recorded: %s", run.id, in_words(error))
 
     def _end(
         self,
@@ -334,19 +347,6 @@ def event_of(run: RunEntry, now: datetime) -> Event:
     return RunFailed(at=now, run=run)
 
 
-def in_words(error: BaseException) -> str:
-    """Return why a run failed, with nothing in it that could be personal.
-
-    Messages of this library hold no content, but may name a record by its key; and nobody knows
-    what those of a host's own source hold.
-    """
-    if isinstance(error, RecordError):
-        error = type(error)(attrs.evolve(error.reject, key=None), error.advice)
-    if isinstance(error, CddsError):
-        return str(error)[:2000]
-    return f"it failed with {type(error).__name__}"
-
-
 def _present(job: JobEntry | None) -> JobEntry:
     if job is None:
         raise NotFound("there is no such job")
@@ -378,6 +378,12 @@ def _started(job: JobEntry, run: RunEntry) -> JobEntry:
     )
 
 
+def _skipped(job: JobEntry, now: datetime) -> JobEntry:
+    """Return a job without a start that has had its run, to which a clock may have gone back."""
+    after = max(now, job.next_start or now)
+    return attrs.evolve(job, next_start=job.settings.recurrence.next_after(after))
+
+
 def _note_end(transaction: Transaction, job: JobEntry | None, run: RunEntry) -> None:
     if job is not None and job.latest_run == run.id:
         transaction.jobs.replace(attrs.evolve(job, latest_status=run.status))
@@ -407,7 +413,6 @@ def _with_result(run: RunEntry, result: ExportResult) -> RunEntry:
 
 
 def _artifacts(run: RunEntry, result: ExportResult, now: datetime) -> list[ArtifactEntry]:
-    expires = run.expires or now + timedelta()
     return [
         ArtifactEntry(
             name=artifact.name,
@@ -422,7 +427,7 @@ def _artifacts(run: RunEntry, result: ExportResult, now: datetime) -> list[Artif
             part=number,
             parts=run.parts,
             created=now,
-            expires=expires,
+            expires=run.expires or now,
             fingerprints=run.fingerprints,
         )
         for number, artifact in enumerate(result.artifacts, start=1)

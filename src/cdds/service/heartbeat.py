@@ -41,6 +41,7 @@ class Heartbeat:
         self._listener = listener
         self._cancel = cancel
         self._latest: Progress | None = None
+        self._written: Progress | None = None
         self._told: Progress | None = None
         self._stop = self._lost = False
         self._ended = threading.Event()
@@ -60,8 +61,16 @@ class Heartbeat:
         self._thread.join()
 
     def __call__(self, progress: Progress) -> None:
-        """Take note of the progress of the run."""
+        """Take note of the progress of the run, and tell of what is in the catalog by now.
+
+        It is told on the thread of the export: whoever listens slows that, and nothing else.
+        """
         self._latest = progress
+        written = self._written
+        if written is not None and written is not self._told:
+            self._told = written
+            now = self._context.now()
+            self._context.tell(RunProgressed(at=now, run=self._run, progress=written))
         if self._listener is not None:
             self._listener(progress)
 
@@ -83,8 +92,9 @@ class Heartbeat:
         while not self._ended.wait(INTERVAL):
             try:
                 self._sign()
-            except CatalogError as error:  # the lease may still be long enough for the next try
-                _log.warning("run %s: no sign of life could be given: %s", self._run.id, error)
+            except Exception as error:  # noqa: BLE001  # the lease may be long enough for another
+                words = str(error) if isinstance(error, CatalogError) else type(error).__name__
+                _log.warning("run %s: no sign of life could be given: %s", self._run.id, words)
 
     def _sign(self) -> None:
         progress = self._latest
@@ -95,6 +105,4 @@ class Heartbeat:
             asked = transaction.runs.renew(self._run.id, reached, lease_until)
         self._lost = self._lost or asked is None
         self._stop = self._stop or asked is not False
-        if progress is not None and progress != self._told:
-            self._told = progress
-            self._context.tell(RunProgressed(at=now, run=self._run, progress=progress))
+        self._written = progress

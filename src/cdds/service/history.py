@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cdds.access import Action, Principal
+from cdds.access import Action, Principal, Rights
 from cdds.catalog import ArtifactEntry, JobEntry, Page, RunEntry, RunStatus, Transaction
 from cdds.catalog.paging import Order
 from cdds.catalog.settings import changed
@@ -31,8 +31,9 @@ class History:
         Raises:
             NotFound: there is none of that id that the principal sees.
         """
+        rights = self._context.access.rights(principal, Action.SEE)
         with self._context.catalog.read() as transaction:
-            return self._find(transaction, principal, run_id, Action.SEE)
+            return _find(transaction, principal, run_id, rights)
 
     def list(
         self,
@@ -67,7 +68,7 @@ class History:
             NotFound: `job_id` is no id.
             JobError: an argument is out of its range.
         """
-        owners = self._context.sees(principal)
+        owners = self._context.visible_owners(principal)
         order = Order(sort=sort, descending=descending, after=after, limit=limit)
         wanted = checked(title=title, source=source, dataset=dataset, status=status)
         if job_id is not None:
@@ -81,9 +82,10 @@ class History:
         Raises:
             NotFound: there is no run of that id that the principal sees.
         """
+        rights = self._context.access.rights(principal, Action.SEE)
         now = self._context.now()
         with self._context.catalog.read() as transaction:
-            run = self._find(transaction, principal, run_id, Action.SEE)
+            run = _find(transaction, principal, run_id, rights)
             return tuple(
                 artifact
                 for artifact in transaction.artifacts.of_run(run.id)
@@ -114,8 +116,9 @@ class History:
             NotFound: there is none of that id that the principal sees.
             AccessDenied: the principal may not stop it.
         """
+        rights = self._context.access.rights(principal, Action.RUN)
         with self._context.catalog.write() as transaction:
-            run = self._find(transaction, principal, run_id, Action.RUN, lock=True)
+            run = _find(transaction, principal, run_id, rights, lock=True)
             if not run.is_in_progress or run.cancel_requested:
                 return
             transaction.runs.request_cancel(run.id)
@@ -124,13 +127,17 @@ class History:
     def delete(self, principal: Principal, run_id: str) -> None:
         """Delete a run from the history, and its artifacts from the storage.
 
+        They can no longer be seen from now on, also where the storage fails to remove them: then
+        the next sweep does.
+
         Raises:
             NotFound: there is none of that id that the principal sees.
             AccessDenied: the principal may not delete it.
             StillInProgress: it has not ended.
         """
+        rights = self._context.access.rights(principal, Action.DELETE)
         with self._context.catalog.write() as transaction:
-            run = self._find(transaction, principal, run_id, Action.DELETE, lock=True)
+            run = _find(transaction, principal, run_id, rights, lock=True)
             if run.is_in_progress:
                 raise StillInProgress("a run in progress cannot be deleted; cancel it first")
             transaction.runs.hide(run.id)
@@ -144,26 +151,25 @@ class History:
             with self._context.catalog.write() as transaction:
                 transaction.runs.delete(run.id)
 
-    def _find(
-        self,
-        transaction: Transaction,
-        principal: Principal,
-        run_id: str,
-        action: Action,
-        *,
-        lock: bool = False,
-    ) -> RunEntry:
-        owners = self._context.sees(principal)
-        tenant = principal.tenant
-        run = transaction.runs.find(identifier(run_id, "run"), tenant=tenant, lock=lock)
-        if run is None or (owners is not None and run.owner not in owners):
-            raise NotFound("there is no such run")
-        self._context.access.require(principal, action, run.owner)
-        return run
-
     def _audit(
         self, transaction: Transaction, principal: Principal, action: str, run: RunEntry
     ) -> None:
         at = self._context.now()
         actor = principal.user
         transaction.audit.append(run.tenant, action, "run", run.id, at=at, actor=actor)
+
+
+def _find(
+    transaction: Transaction,
+    principal: Principal,
+    run_id: str,
+    rights: Rights,
+    *,
+    lock: bool = False,
+) -> RunEntry:
+    tenant = principal.tenant
+    run = transaction.runs.find(identifier(run_id, "run"), tenant=tenant, lock=lock)
+    if run is None:
+        raise NotFound("there is no such run")
+    rights.check(run.owner, "run")
+    return run

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from cdds.access import Action, Principal
+from cdds.access import Action, Principal, Rights
 from cdds.catalog import JobEntry, JobSettings, Page, RunEntry, RunStatus, Transaction
 from cdds.catalog.paging import Order
 from cdds.catalog.settings import changed
@@ -56,9 +56,11 @@ class Jobs:
             NoCertificate: there is no certificate in the principal's preferences.
             CertificateError: it, or a recipient's, is not valid now.
         """
-        self._context.access.require_own(principal, Action.CHANGE)
-        self._check(principal, settings)
-        return self._insert(principal, settings, "job added")
+        self._context.access.require(principal, Action.CHANGE)
+        self._check(settings)
+        if settings.recipients:
+            self._context.access.require(principal, Action.CHOOSE_RECIPIENTS)
+        return self._insert(principal, settings)
 
     def get(self, principal: Principal, job_id: str) -> JobEntry:
         """Return a job as it stands now.
@@ -66,8 +68,9 @@ class Jobs:
         Raises:
             NotFound: there is none of that id that the principal sees.
         """
+        rights = self._context.access.rights(principal, Action.SEE)
         with self._context.catalog.read() as transaction:
-            return self._find(transaction, principal, job_id, Action.SEE)
+            return _find(transaction, principal, job_id, rights)
 
     def list(
         self,
@@ -102,7 +105,7 @@ class Jobs:
             AccessDenied: the principal sees nothing.
             JobError: an argument is out of its range.
         """
-        owners = self._context.sees(principal)
+        owners = self._context.visible_owners(principal)
         order = Order(sort=sort, descending=descending, after=after, limit=limit)
         wanted = checked(
             title=title, source=source, dataset=dataset, status=status, suspended=suspended
@@ -138,14 +141,17 @@ class Jobs:
             NotEditable: it is a one-time job.
             CddsError: as `add`.
         """
+        rights = self._context.access.rights(principal, Action.CHANGE)
+        chooses = self._context.access.rights(principal, Action.CHOOSE_RECIPIENTS)
+        now = self._context.now()
         with self._context.catalog.write() as transaction:
-            job = self._find(transaction, principal, job_id, Action.CHANGE, lock=True)
+            job = _find(transaction, principal, job_id, rights, lock=True)
             if job.settings.is_one_time:
                 raise NotEditable("a one-time job cannot be edited once it is submitted; clone it")
             settings = changed(job.settings, changes)
-            self._check(principal, settings, job.settings)
-            now = self._context.now()
+            self._check(settings, job.settings)
             if settings.recipients != job.settings.recipients:
+                chooses.check(job.owner, "job")
                 certificate = transaction.preferences.find(job.tenant, job.owner)
                 recipients_of(certificate, settings, now)
             edited = attrs.evolve(job, settings=settings, edited=now)
@@ -158,13 +164,17 @@ class Jobs:
     def suspend(self, principal: Principal, job_id: str) -> JobEntry:
         """Switch the starts of a job off; a run in progress goes on to its end.
 
+        A one-time job that was to start at once, and has not, no longer does; `run_now` still runs
+        it.
+
         Raises:
             NotFound: there is none of that id that the principal sees.
             AccessDenied: the principal may not change it.
         """
+        rights = self._context.access.rights(principal, Action.CHANGE)
         with self._context.catalog.write() as transaction:
-            job = self._find(transaction, principal, job_id, Action.CHANGE, lock=True)
-            if job.suspended:
+            job = _find(transaction, principal, job_id, rights, lock=True)
+            if job.suspended and job.next_start is None:
                 return job
             suspended = attrs.evolve(job, suspended=True, next_start=None)
             transaction.jobs.replace(suspended)
@@ -182,11 +192,15 @@ class Jobs:
             AccessDenied: the principal may not change it.
             NotResumable: it is a one-time job that was to start at once, or has started.
         """
+        rights = self._context.access.rights(principal, Action.CHANGE)
         with self._context.catalog.write() as transaction:
-            job = self._find(transaction, principal, job_id, Action.CHANGE, lock=True)
+            job = _find(transaction, principal, job_id, rights, lock=True)
             recurrence = job.settings.recurrence
             if recurrence.is_immediate or (job.settings.is_one_time and job.started):
-                raise NotResumable("a one-time job that was started cannot be resumed; clone it")
+                raise NotResumable(
+                    "a one-time job that was to start at once, or has started, cannot be resumed; "
+                    "clone it"
+                )
             if not job.suspended:
                 return job
             start = _next_start(job, self._context.now())
@@ -203,8 +217,9 @@ class Jobs:
             AccessDenied: the principal may not delete it.
             StillInProgress: a run of it is in progress.
         """
+        rights = self._context.access.rights(principal, Action.DELETE)
         with self._context.catalog.write() as transaction:
-            job = self._find(transaction, principal, job_id, Action.DELETE, lock=True)
+            job = _find(transaction, principal, job_id, rights, lock=True)
             if job.is_running:
                 raise StillInProgress(
                     "a job that is in progress cannot be deleted; wait for its end, or cancel it"
@@ -239,11 +254,12 @@ class Jobs:
             CddsError: the run failed or was cancelled; the history tells it too.
         """
         _check_callbacks(progress, cancel)
+        rights = self._context.access.rights(principal, Action.RUN)
         with self._context.catalog.read() as transaction:
-            job = self._find(transaction, principal, job_id, Action.RUN)
-        return self._execution.run(job, actor=principal.user, progress=progress, cancel=cancel)
+            job = _find(transaction, principal, job_id, rights)
+        return self._execution.run(job.id, actor=principal.user, progress=progress, cancel=cancel)
 
-    def _insert(self, principal: Principal, settings: JobSettings, action: str) -> JobEntry:
+    def _insert(self, principal: Principal, settings: JobSettings) -> JobEntry:
         now = self._context.now()
         job = _begun(
             JobEntry(
@@ -259,30 +275,11 @@ class Jobs:
             certificate = transaction.preferences.find(principal.tenant, principal.user)
             recipients_of(certificate, settings, now)
             transaction.jobs.add(job)
-            self._audit(transaction, principal, action, job)
+            self._audit(transaction, principal, "job added", job)
         return job
 
-    def _find(
-        self,
-        transaction: Transaction,
-        principal: Principal,
-        job_id: str,
-        action: Action,
-        *,
-        lock: bool = False,
-    ) -> JobEntry:
-        owners = self._context.sees(principal)
-        tenant = principal.tenant
-        job = transaction.jobs.find(identifier(job_id, "job"), tenant=tenant, lock=lock)
-        if job is None or (owners is not None and job.owner not in owners):
-            raise NotFound("there is no such job")
-        self._context.access.require(principal, action, job.owner)
-        return job
-
-    def _check(
-        self, principal: Principal, settings: JobSettings, before: JobSettings | None = None
-    ) -> None:
-        """Refuse settings that no run could go by, or that the principal may not choose."""
+    def _check(self, settings: JobSettings, before: JobSettings | None = None) -> None:
+        """Refuse settings that no run could go by."""
         if not isinstance(settings, JobSettings):
             raise JobError("a job takes JobSettings")
         self._check_source(settings.source)
@@ -290,9 +287,7 @@ class Jobs:
         if dataset is None:
             known = ", ".join(self._context.datasets)
             raise JobError(f"this service has no such dataset; it has {known}")
-        settings.job(dataset, "job")
-        if settings.recipients and (before is None or settings.recipients != before.recipients):
-            self._context.access.require_own(principal, Action.CHOOSE_RECIPIENTS)
+        settings.job(dataset, "job")  # which refuses what does not suit the dataset
         recurrence = settings.recurrence
         if before is None or recurrence != before.recurrence:
             _check_start(recurrence, self._context.now())
@@ -324,6 +319,22 @@ class Jobs:
         )
 
 
+def _find(
+    transaction: Transaction,
+    principal: Principal,
+    job_id: str,
+    rights: Rights,
+    *,
+    lock: bool = False,
+) -> JobEntry:
+    tenant = principal.tenant
+    job = transaction.jobs.find(identifier(job_id, "job"), tenant=tenant, lock=lock)
+    if job is None:
+        raise NotFound("there is no such job")
+    rights.check(job.owner, "job")
+    return job
+
+
 def _check_start(recurrence: Recurrence, now: datetime) -> None:
     if isinstance(recurrence, Once) and recurrence.at is not None and recurrence.at <= now:
         raise JobError("the start lies in the past; use Once() to start at once")
@@ -339,7 +350,7 @@ def _check_callbacks(progress: object, cancel: object) -> None:
 def _begun(job: JobEntry, now: datetime) -> JobEntry:
     """Return a job with its first start, as the guide has it for each recurrence."""
     recurrence = job.settings.recurrence
-    if recurrence.is_immediate:
+    if recurrence.is_immediate and not job.suspended:
         return attrs.evolve(job, suspended=True, next_start=max(now, _used(job) + _TICK))
     if job.suspended:
         return job

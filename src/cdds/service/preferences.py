@@ -33,7 +33,7 @@ class Preferences:
             AccessDenied: the principal may not use the service.
             CertificateError: it is refused; the message says why, and the current one stays.
         """
-        self._context.access.require_own(principal, Action.SET_CERTIFICATE)
+        self._context.access.require(principal, Action.SET_CERTIFICATE)
         if isinstance(certificate, str):
             certificate = certificate.encode("utf-8", "replace")
         if not isinstance(certificate, bytes):
@@ -69,7 +69,7 @@ class Preferences:
         Raises:
             AccessDenied: the principal may not use the service.
         """
-        self._context.access.require_own(principal, Action.SET_CERTIFICATE)
+        self._context.access.require(principal, Action.SET_CERTIFICATE)
         with self._context.catalog.read() as transaction:
             return transaction.preferences.find(principal.tenant, principal.user)
 
@@ -94,7 +94,7 @@ class Preferences:
         Raises:
             AccessDenied: the principal may not use the service.
         """
-        self._context.access.require_own(principal, Action.SET_CERTIFICATE)
+        self._context.access.require(principal, Action.SET_CERTIFICATE)
         with self._context.catalog.write() as transaction:
             entry = transaction.preferences.find(principal.tenant, principal.user)
             if entry is None:

@@ -99,30 +99,36 @@ class Reconciliation:
 
     def _compare(self, sizes: dict[str, int]) -> tuple[list[str], list[str]]:
         """Mark artifacts whose file is not there, and those whose file is there again."""
-        missing: list[str] = []
+        gone: list[ArtifactEntry] = []
         found: list[str] = []
+        for block in self._artifacts():
+            back = [entry for entry in block if entry.state == "missing" and _fits(entry, sizes)]
+            gone += [
+                entry for entry in block if entry.state == "stored" and not _fits(entry, sizes)
+            ]
+            found += self._mark(back, "stored")
+        if gone:  # some may have been stored since the storage was listed
+            names = {entry.name for entry in gone}
+            now = {
+                item.name: item.size
+                for item in self._context.sink.stored()
+                if item.staged is None and item.name in names
+            }
+            gone = [entry for entry in gone if not _fits(entry, now)]
+        missing: list[str] = []
+        for start in range(0, len(gone), _AT_ONCE):
+            missing += self._mark(gone[start : start + _AT_ONCE], "missing")
+        return missing, found
+
+    def _artifacts(self) -> Iterator[Sequence[ArtifactEntry]]:
         after = ""
         while True:
             with self._context.catalog.read() as transaction:
                 block = transaction.artifacts.block(after, _AT_ONCE)
-            stored = [entry for entry in block if entry.state == "stored"]
-            lost = [entry for entry in block if entry.state == "missing"]
-            gone = [entry for entry in stored if self._lacks(entry, sizes)]
-            back = [entry for entry in lost if sizes.get(entry.name) == entry.size]
-            missing += self._mark(gone, "missing")
-            found += self._mark(back, "stored")
+            yield block
             if len(block) < _AT_ONCE:
-                return missing, found
+                return
             after = block[-1].name
-
-    def _lacks(self, artifact: ArtifactEntry, sizes: dict[str, int]) -> bool:
-        if sizes.get(artifact.name) == artifact.size:
-            return False
-        # It may have been stored since the storage was listed: look again for this one.
-        return not any(
-            item.name == artifact.name and item.size == artifact.size and item.staged is None
-            for item in self._context.sink.stored(artifact.name)
-        )
 
     def _mark(self, artifacts: Sequence[ArtifactEntry], state: ArtifactState) -> list[str]:
         """Set the state of artifacts that nobody has changed meanwhile, and return their names."""
@@ -144,3 +150,8 @@ def _is_wanted(item: Stored, run: RunEntry, artifacts: dict[str, ArtifactEntry])
     if item.staged is not None or run.status != "finished":
         return False
     return item.name in artifacts or item.name in {run.digests, run.signature}
+
+
+def _fits(artifact: ArtifactEntry, sizes: dict[str, int]) -> bool:
+    """Tell whether the file of an artifact is there, with its size."""
+    return sizes.get(artifact.name) == artifact.size

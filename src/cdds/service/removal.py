@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from cdds.catalog import ArtifactEntry, RunEntry
-from cdds.errors import SinkError
+from cdds.errors import CatalogError
 from cdds.protocols import Storage, Stored
 from cdds.service.context import Context
 from cdds.service.events import ArtifactRemoved
+from cdds.service.reasons import in_words
 
 _MARK = ".sha256"
 _AT_ONCE = 200
@@ -57,8 +58,8 @@ def remove_rest(context: Context, run: RunEntry) -> bool:
         return True  # its artifacts were removed one by one, and nothing else was there
     try:
         remove_set(context.sink, run.id)
-    except SinkError as error:
-        _log.warning("run %s: what it left could not be removed: %s", run.id, error)
+    except Exception as error:  # noqa: BLE001  # a host's storage has errors of its own
+        _log.warning("run %s: what it left could not be removed: %s", run.id, in_words(error))
         return False
     return True
 
@@ -77,24 +78,32 @@ def remove_artifacts(
             block = some[start : start + _AT_ONCE]
             gone = _remove_files(context, run_id, block)
             _forget(context, run_id, gone, actor, reason)
-            removed += [artifact.name for artifact in gone]
-            failed += [artifact.name for artifact in block[len(gone) :]]
+            names = {artifact.name for artifact in gone}
+            removed += names
+            failed += [artifact.name for artifact in block if artifact.name not in names]
     return Removed(tuple(removed), tuple(failed))
 
 
 def _remove_files(
     context: Context, run_id: str, artifacts: Sequence[ArtifactEntry]
 ) -> Sequence[ArtifactEntry]:
-    """Remove files in their order, and return those that are gone."""
-    count = 0
+    """Remove files, and return those that are gone: none, where their mark cannot be removed."""
+    gone: list[ArtifactEntry] = []
     try:
         _remove_mark(context, run_id)
-        for artifact in artifacts:
+    except CatalogError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a host's storage has errors of its own
+        _log.warning("run %s: its digests could not be removed: %s", run_id, in_words(error))
+        return gone
+    for artifact in artifacts:
+        try:
             context.sink.remove(Stored(artifact.name, artifact.size))
-            count += 1
-    except SinkError as error:
-        _log.warning("run %s: an artifact could not be removed: %s", run_id, error)
-    return artifacts[:count]
+        except Exception as error:  # noqa: BLE001  # as above; the others shall go all the same
+            _log.warning("%s could not be removed: %s", artifact.name, in_words(error))
+        else:
+            gone.append(artifact)
+    return gone
 
 
 def _remove_mark(context: Context, run_id: str) -> None:

@@ -90,7 +90,10 @@ class Retention:
     def remind(self) -> int:
         """Tell the listeners, once, of certificates and artifacts that expire soon.
 
-        Returns how many they are.
+        Returns how many they are. Of several that remind at once, each is told by one.
+
+        Raises:
+            CatalogError: the catalog failed.
         """
         count = 0
         while told := self._remind_some():
@@ -101,10 +104,10 @@ class Retention:
         now = self._context.now()
         with self._context.catalog.write() as transaction:
             artifacts = transaction.artifacts.expiring(now + self._context.notice, _AT_ONCE)
-            transaction.artifacts.mark_told(artifact.name for artifact in artifacts)
+            told = transaction.artifacts.mark_told(artifact.name for artifact in artifacts)
+            artifacts = [artifact for artifact in artifacts if artifact.name in told]
             certificates = transaction.preferences.expiring(now + EXPIRY_NOTICE, _AT_ONCE)
-            for certificate in certificates:
-                transaction.preferences.mark_told(certificate)
+            certificates = list(filter(transaction.preferences.mark_told, certificates))
         self._context.tell(
             *(ArtifactExpiring(at=now, artifact=artifact) for artifact in artifacts),
             *(CertificateExpiring(at=now, certificate=entry) for entry in certificates),

@@ -59,7 +59,8 @@ class Download:
             raise JobError(f"the range does not lie within the {size} bytes of the file")
         sha256 = artifact.sha256 if (start, end) == (0, size) else None
         chunks = storage.read(artifact.name, start, end)
-        checked = _checked(chunks, end - start, sha256, on_complete)
+        reaches_end = end == size and (start < end or not size)
+        checked = _checked(chunks, end - start, sha256, on_complete if reaches_end else _nothing)
         return cls(artifact.name, start, end, size, _begun(checked))
 
     @classmethod
@@ -111,6 +112,10 @@ class Download:
         except BaseException:
             upload.abort()
             raise
+
+
+def _nothing() -> None:
+    """Do nothing: the last byte of the file was not asked for."""
 
 
 def _range(start: int, end: int | None) -> tuple[int, int | None]:
