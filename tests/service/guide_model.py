@@ -303,6 +303,21 @@ class Guide:
             if file.state == "removing" or file.expires <= self.now
         ]
 
+    def forget(self, run: Run, *, has_mark: bool) -> bool:
+        """Take a run away with all that bears its id in the storage, if the storage lets it go.
+
+        A finished run without a mark has had its files removed one by one, and nothing is looked
+        for.
+        """
+        looked_for = has_mark or run.status != "finished"
+        rest = [name for name in self.storage if name.startswith(f"export-{run.id}.")]
+        if looked_for and rest and self.storage_refuses:
+            return False
+        for name in rest if looked_for else ():
+            del self.storage[name]
+        self.runs.remove(run)
+        return True
+
     def to_purge(self) -> list[Run]:
         """Return the runs that leave the history once artifacts past their time are removed."""
         left = [run for run in self.runs if not set(run.files) - set(self.to_remove())]

@@ -525,7 +525,7 @@ class Service(RuleBasedStateMachine):
         job.settings, job.edited = settings, guide.now
         if is_other:  # it is as new
             job.has_started = False
-            if job.is_immediate or not job.is_suspended:
+            if not job.is_suspended:
                 job.next_start = guide.first_start(settings, job.latest)
             job.is_suspended = job.is_suspended or job.is_immediate
         assert entry == job.entry()
@@ -544,7 +544,7 @@ class Service(RuleBasedStateMachine):
             self.expect(refusals, lambda: self.service.jobs.suspend(principal, job.id))
         except Refused:
             return
-        if not job.is_suspended:
+        if not job.is_suspended or job.next_start:
             job.is_suspended, job.next_start = True, None
             guide.note(job.tenant, "job suspended", job.id, principal.user)
 
@@ -745,10 +745,11 @@ class Service(RuleBasedStateMachine):
             return
         guide.note(run.tenant, "run deleted", run.id, principal.user)
         run.is_hidden = True
+        has_mark = run.digests is not None
         gone, left = guide.remove(list(run.files), principal.user)
         self.removed_names += sorted(gone)
         if not left:
-            guide.runs.remove(run)
+            guide.forget(run, has_mark=has_mark)
         with pytest.raises(NotFound):
             self.service.history.get(self.owner(run), run.id)
 
@@ -860,9 +861,7 @@ class Service(RuleBasedStateMachine):
         end = data.draw(st.sampled_from([None, None, None, 0, size // 3, size, size + 1]), "end")
         refusals = self.opening(principal, file, name)
         there = guide.storage.get(name)
-        if not refusals:
-            guide.note(principal.tenant, "artifact opened", name, principal.user)
-            refusals = self.reading(file, name, there, start, end)
+        refusals = refusals or self.reading(file, name, there, start, end)
         try:
             content = self.expect(
                 refusals,
@@ -870,6 +869,7 @@ class Service(RuleBasedStateMachine):
             )
         except Refused:
             return
+        guide.note(principal.tenant, "artifact opened", name, principal.user)
         assert there is not None
         assert content == there[start : len(there) if end is None else end]
 
@@ -1013,9 +1013,9 @@ class Service(RuleBasedStateMachine):
         gone, left = guide.remove(files)
         self.removed_names += sorted(gone)
         assert (swept.artifacts, set(swept.failed)) == (len(gone), left)
-        purged = [run for run in runs if not run.files]
+        idle = [run for run in runs if not run.files]
+        purged = [run for run in idle if guide.forget(run, has_mark=run.digests is not None)]
         for run in purged:
-            guide.runs.remove(run)
             guide.note(run.tenant, "run purged", run.id)
         assert swept.runs == len(purged)
         plan = retention.plan()
