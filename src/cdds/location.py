@@ -6,6 +6,7 @@ Place: at the ground. It looks at the text alone and opens nothing.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _LONGEST = 4096
@@ -51,7 +52,8 @@ def shown(location: str) -> str:
 
 def printable(text: str) -> str:
     """Return a text with what cannot be printed escaped."""
-    text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    with suppress(UnicodeEncodeError):  # half a surrogate pair, which is escaped below
+        text = os.fsencode(text).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 

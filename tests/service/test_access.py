@@ -160,3 +160,36 @@ def test_settings_are_refused_unless_they_are_settings(host: Host) -> None:
     with pytest.raises(JobError, match="takes JobSettings"):
         host.service.jobs.add(host.alice, {"title": "x"})  # type: ignore[arg-type]
     assert settings_of().title == "Backup"
+
+
+def test_a_policy_may_call_the_service(make_host: MakeHost) -> None:
+    class Asking:
+        """Rules that look at the service itself, which would wait for itself in a transaction."""
+
+        def owners(self, principal: cdds.Principal, action: Action) -> Iterable[str] | None:
+            if action is not Action.SET_CERTIFICATE:
+                host.service.preferences.certificate(principal)
+            return {principal.user}
+
+    host = make_host(policy=Asking())
+    run = host.run()
+    assert host.service.history.get(host.alice, run.id) == run
+    host.service.artifacts.delete(host.alice, [run.file_name])
+    host.service.history.delete(host.alice, run.id)
+
+
+def test_recipients_are_chosen_by_the_rights_on_the_job(
+    make_host: MakeHost, holders: tuple[Any, ...]
+) -> None:
+    class Own:
+        """Everybody changes everything, and chooses recipients for their own jobs."""
+
+        def owners(self, principal: cdds.Principal, action: Action) -> Iterable[str] | None:
+            return {principal.user} if action is Action.CHOOSE_RECIPIENTS else None
+
+    host = make_host(policy=Own())
+    other = holders[1].certificate_file.read_text()
+    job = host.add(recurrence=cdds.Hourly(1))
+    with pytest.raises(AccessDenied, match="choose recipients"):
+        host.service.jobs.edit(host.bob, job.id, recipients=[other])
+    assert host.service.jobs.edit(host.alice, job.id, recipients=[other]).settings.recipients

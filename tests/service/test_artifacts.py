@@ -246,3 +246,26 @@ def test_a_download_is_told_when_its_last_byte_was_given_out(host: Host) -> None
     last = host.told[-1]
     assert isinstance(last, events.ArtifactDownloaded)
     assert (last.artifact, last.user) == (artifact, "alice")
+
+
+def test_a_part_of_a_download_is_no_download(host: Host) -> None:
+    host.run()
+    (artifact,) = host.service.artifacts.list(host.alice).items
+    for start, end in ((0, 1), (artifact.size, None), (5, 5)):
+        for _ in host.service.artifacts.open(host.alice, artifact.name, start=start, end=end):
+            pass
+    assert "ArtifactDownloaded" not in host.kinds()
+    assert b"".join(host.service.artifacts.open(host.alice, artifact.name, start=1))
+    assert host.kinds()[-1] == "ArtifactDownloaded"
+
+
+def test_only_what_was_opened_is_audited_as_opened(host: Host) -> None:
+    host.run()
+    (artifact,) = host.service.artifacts.list(host.alice).items
+    with pytest.raises(JobError):
+        host.service.artifacts.open(host.alice, artifact.name, start=-1)
+    (host.folder / artifact.name).unlink()
+    with pytest.raises(ArtifactGone):
+        host.service.artifacts.open(host.alice, artifact.name)
+    actions = [entry.action for entry in host.service.audit.entries(host.admin)]
+    assert "artifact opened" not in actions

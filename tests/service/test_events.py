@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
+from collections.abc import Iterator
 
 import pytest
 from hosts import Host, MakeHost
@@ -71,3 +74,37 @@ def test_a_listener_that_fails_harms_nothing(
     ]
     assert "RuntimeError" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_progress_is_told_on_the_thread_of_the_run(make_host: MakeHost) -> None:
+    """So a listener that takes its time cannot keep the signs of life from being given."""
+    threads: set[int] = set()
+
+    def note(event: events.Event) -> None:
+        if isinstance(event, events.RunProgressed):
+            threads.add(threading.get_ident())
+
+    def records() -> Iterator[dict[str, str]]:
+        number = 0
+        while not threads:
+            number += 1
+            yield {"IXNID": str(number), "SUBJECT": "x" * 1000}
+
+    host = make_host(
+        listeners=[note],
+        sources={"UCS": lambda _: cdds.sources.Records(interaction=records())},
+    )
+    host.run()
+    assert threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit(), ValueError()])
+def test_whatever_a_listener_raises_harms_nothing(
+    make_host: MakeHost, error: BaseException
+) -> None:
+    def fails(_: events.Event) -> None:
+        raise error
+
+    host = make_host(listeners=[fails])
+    assert host.run().status == "finished"
+    assert host.service.reconcile().failed_runs == ()

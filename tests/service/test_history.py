@@ -229,3 +229,22 @@ def test_time_remaining_is_told_only_where_it_is_known(host: Host) -> None:
     assert attrs.evolve(progress, bytes_read=0).time_remaining is None
     assert attrs.evolve(progress, bytes_read=1000).time_remaining == timedelta()
     assert attrs.evolve(progress, at=start - timedelta(1)).time_remaining == timedelta()
+
+
+class OwnError(SourceError):
+    """An error of a host's own source."""
+
+
+@pytest.mark.parametrize("text", ["Jane Doe, row 7", "half a pair \ud800", "nul \0"])
+def test_errors_of_a_host_leave_only_their_kind(host: Host, text: str) -> None:
+    host.failing.append(OwnError(text))
+    with pytest.raises(OwnError):
+        host.run()
+    host.failing[:] = [SourceError(text)]
+    with pytest.raises(SourceError):
+        host.run()
+    runs = host.service.history.list(host.alice, descending=False).items
+    assert {run.status for run in runs} == {"failed"}
+    errors = {run.error for run in runs}
+    assert "it failed with OwnError" in errors
+    assert all(error is not None and error.isprintable() for error in errors)

@@ -10,6 +10,7 @@ from hosts import Host, MakeHost, settings_of
 from sqlalchemy import event
 
 import cdds
+from cdds.catalog import RunEntry
 from cdds.errors import (
     AccessDenied,
     Cancelled,
@@ -314,3 +315,47 @@ def test_a_cancel_token_stops_a_run(host: Host) -> None:
     (run,) = host.service.history.list(host.alice).items
     assert (run.status, run.error, run.file_name) == ("cancelled", None, None)
     assert host.files() == set()
+
+
+def test_a_clock_that_goes_back_stops_no_job(host: Host) -> None:
+    job = host.add(recurrence=cdds.Hourly(1))
+    due = job.next_start
+    assert due is not None
+    host.clock.moment = due + timedelta(seconds=1)
+    assert len(host.service.run_due()) == 1
+    host.clock.moment = due - timedelta(seconds=1)
+    host.service.jobs.run_now(host.alice, job.id)
+    host.service.jobs.suspend(host.alice, job.id)
+    host.service.jobs.resume(host.alice, job.id)
+    host.clock.moment = due + timedelta(seconds=1)
+    host.service.run_due()  # which has had this start
+    host.clock.moment = due + timedelta(hours=1)
+    (run,) = host.service.run_due()
+    assert run.due == due + timedelta(hours=1)
+
+
+def test_suspending_withdraws_a_start_that_is_due(host: Host) -> None:
+    job = host.add()
+    assert host.service.jobs.suspend(host.alice, job.id).next_start is None
+    assert host.service.run_due() == ()
+    assert host.service.jobs.run_now(host.alice, job.id).status == "finished"
+    hourly = host.add(recurrence=cdds.Hourly(1))
+    host.service.jobs.suspend(host.alice, hourly.id)
+    host.service.jobs.edit(host.alice, hourly.id, recurrence=cdds.Once())
+    assert host.service.run_due() == ()
+
+
+def test_a_job_in_progress_takes_no_slot_of_those_that_are_due(host: Host) -> None:
+    host.clock.moment = host.clock.moment.replace(minute=59, second=30)
+    busy = host.add(recurrence=cdds.Hourly(1))
+    ran: list[RunEntry] = []
+
+    def look(_: cdds.Progress) -> None:
+        if not ran:
+            host.clock.advance(seconds=40)  # it is due again, and its lease lasts
+            waiting = host.add()
+            ran.extend(host.service.run_due(limit=1))
+            assert [run.job_id for run in ran] == [waiting.id]
+
+    host.service.jobs.run_now(host.alice, busy.id, progress=look)
+    assert ran

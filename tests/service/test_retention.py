@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,41 @@ def test_many_artifacts_are_swept_in_blocks(make_host: MakeHost) -> None:
         patch.setattr(retention, "_AT_ONCE", 2)
         assert host.service.retention.sweep().artifacts == 5
     assert host.files() == set()
+
+
+class Moody(cdds.sinks.LocalSink):
+    """A folder that fails with errors of its own."""
+
+    moody: str = ""
+
+    def remove(self, item: Stored) -> None:
+        """Remove something, or fail."""
+        if self.moody and self.moody in item.name:
+            raise ConnectionError("of the host's own")
+        super().remove(item)
+
+
+def test_one_file_that_cannot_go_holds_up_no_other(make_host: MakeHost, tmp_path: Path) -> None:
+    sink = Moody(tmp_path / "storage")
+    host = make_host(sink=sink)
+    runs = [host.run() for _ in range(4)]
+    host.clock.advance(days=30)
+    sink.moody = f"{runs[1].id}.zip"
+    swept = host.service.retention.sweep()
+    assert (swept.artifacts, swept.failed) == (3, (runs[1].file_name,))
+    host.service.history.delete(host.alice, runs[1].id)
+    sink.moody = ""
+    assert host.service.retention.sweep().artifacts == 1
+    assert host.files() == set()
+
+
+def test_reminders_come_once_whoever_reminds(make_host: MakeHost) -> None:
+    told: list[Any] = []
+    host = make_host(listeners=[told.append], notice=timedelta(days=31))
+    for _ in range(5):
+        host.run()
+    told.clear()
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(lambda _: host.service.retention.remind(), range(4)))
+    assert sum(counts) == 5
+    assert len({event.artifact.name for event in told}) == len(told) == 5

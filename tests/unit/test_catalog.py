@@ -240,3 +240,29 @@ def test_errors_hold_no_value_of_a_row(catalog_url: str) -> None:
 def test_importing_cdds_loads_no_database() -> None:
     code = "import sys, cdds; cdds.Job, cdds.Exporter; sys.exit('sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_file_that_is_gone_or_replaced_is_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    with Catalog(path, audit_key=KEY) as catalog:
+        path.rename(tmp_path / "moved.db")
+        with pytest.raises(CatalogError, match="not there any more"), catalog.write():
+            pass
+        Catalog(path, audit_key=KEY).close()
+        with pytest.raises(CatalogError, match="was replaced"), catalog.write():
+            pass
+
+
+def test_the_options_of_a_url_are_kept_and_not_shown(new_catalog_url: NewCatalogUrl) -> None:
+    with new_catalog_url("postgresql") as url:
+        with Catalog(url, audit_key=KEY) as catalog, catalog.write() as transaction:
+            transaction._connection.execute(text("CREATE SCHEMA mine"))
+        own = f"{url}&options=-csearch_path%3Dmine&password=secret"
+        with Catalog(own, audit_key=b"x" * 32) as catalog:
+            with catalog.read() as transaction:
+                tables = inspect(transaction._connection).get_table_names(schema="mine")
+            assert "cdds_jobs" in tables
+            assert "secret" not in repr(catalog)
+            with pytest.raises(CatalogError) as caught, catalog.write() as transaction:
+                transaction._connection.execute(text("SELECT nothing FROM nowhere"))
+            assert "secret" not in str(caught.value)
