@@ -6,8 +6,8 @@ Place: at the ground; everything above may import it. It holds no logic.
     ├── JobError                 the request makes no sense: sizes, time frame, names, media types
     │   ├── UnsupportedSource    a source that cannot be exported, such as Info Mart
     │   ├── NotEditable          a one-time job cannot be changed once it is submitted
-    │   ├── NotResumable         a one-time job that has started cannot be resumed
-    │   ├── NotRunnable          a one-time job has run already
+    │   ├── NotResumable         a one-time job that was to start at once, or has started
+    │   ├── NotRunnable          a one-time job has finished already
     │   └── StillInProgress      a run is in progress; wait for its end, or cancel it
     ├── AccessDenied             the principal may not do this
     ├── NotFound                 there is no such thing, or none that the principal may see
@@ -23,15 +23,16 @@ Place: at the ground; everything above may import it. It holds no logic.
     │       └── TooManyRejects   more records were rejected than the job allows
     ├── ArchiveError             an archive would break a limit of the ZIP format
     ├── EnvelopeError            a message would break a limit of its cipher
-    ├── SinkError                the storage refused or failed
+    ├── SinkError                the storage refused or failed, writing, reading or removing
     │   ├── ArtifactExists       the name is taken; nothing is ever overwritten
     │   └── ArtifactMissing      there is nothing of that name to be read
     ├── Cancelled                the caller asked the run to stop
     └── MissingDependency        an optional package has to be installed first
 
 A message says what is wrong, where, which rule was broken and what to do. It never holds the
-content of a record, a key or a password. Errors raised by a host's own source, sink or listener
-pass through this library unchanged.
+content of a record, a key or a password. Errors raised by a host's own source, sink or progress
+listener pass through this library unchanged, except that `DownloadService.run_due` and the removal
+of files log their kind and go on. What listeners of a service raise is logged, no more.
 """
 
 from __future__ import annotations
@@ -56,11 +57,11 @@ class NotEditable(JobError):
 
 
 class NotResumable(JobError):
-    """A one-time job that was started cannot be resumed; clone it instead."""
+    """A one-time job that was to start at once, or has started, cannot be resumed; clone it."""
 
 
 class NotRunnable(JobError):
-    """A one-time job that has run is not run again; clone it instead."""
+    """A one-time job that has finished is not run again; clone it instead."""
 
 
 class StillInProgress(JobError):
@@ -88,7 +89,10 @@ class NoCertificate(CertificateError):
 
 
 class CatalogError(CddsError):
-    """The database cannot be reached, read or written; what it held is as it was."""
+    """The database cannot be reached, read or written.
+
+    Where a commit failed, it may have been done and only its answer lost.
+    """
 
 
 class CatalogVersionError(CatalogError):
@@ -141,7 +145,7 @@ class EnvelopeError(CddsError):
 
 
 class SinkError(CddsError):
-    """The storage refused or failed; no incomplete set of the run is visible in it."""
+    """The storage refused or failed; where it was written, no incomplete set is visible in it."""
 
 
 class ArtifactExists(SinkError):

@@ -147,7 +147,7 @@ def test_a_service_is_refused_what_it_cannot_work_with(host: Host) -> None:
         {"lifetime": timedelta(days=31)},
         {"lifetime": timedelta()},
         {"lease": timedelta()},
-        {"history": timedelta(days=-1)},
+        {"history_lifetime": timedelta(days=-1)},
         {"sources": {}},
         {"sources": {"UCS": cdds.sources.Records(interaction=[])}},
     )

@@ -92,7 +92,7 @@ def test_a_deletion_that_the_storage_refuses_is_final_all_the_same(
 
 
 def test_the_history_is_purged_when_the_host_says_so(make_host: MakeHost) -> None:
-    host = make_host(history=timedelta(days=90))
+    host = make_host(history_lifetime=timedelta(days=90))
     run = host.run()
     host.clock.advance(days=30)
     host.service.retention.sweep()

@@ -62,7 +62,7 @@ def host(issue: Any) -> Iterator[Host]:
             sources={"UCS": lambda _: cdds.sources.Records(interaction=[{"IXNID": "1"}])},
             clock=clock,
             lifetime=10 * DAY,
-            history=DAY,
+            history_lifetime=DAY,
             listeners=[told.append],
             threads=1,
         )

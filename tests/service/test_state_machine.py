@@ -239,7 +239,7 @@ class Service(RuleBasedStateMachine):
             sources={"UCS": self.interactions, "CRM": self.contacts},
             clock=self.clock,
             lifetime=lifetime,
-            history=history,
+            history_lifetime=history,
             threads=1,
         )
         self.guide = Guide(lifetime, history)

@@ -53,10 +53,9 @@ class Preferences:
         values = attrs.asdict(entry) | {"told": False}
         self._connection.execute(insert_or_replace(self._connection, PREFERENCES, values))
 
-    def delete(self, tenant: str, user: str) -> bool:
-        """Delete a user's certificate; tell whether there was one."""
-        statement = PREFERENCES.delete().where(*_of(tenant, user))
-        return self._connection.execute(statement).rowcount == 1
+    def delete(self, tenant: str, user: str) -> None:
+        """Delete a user's certificate."""
+        self._connection.execute(PREFERENCES.delete().where(*_of(tenant, user)))
 
     def expiring(self, before: datetime, limit: int) -> Sequence[CertificateEntry]:
         """Return certificates that expire before a moment and whose owners were not told."""

@@ -138,18 +138,18 @@ class Runs:
             statement.returning(RUNS.c.cancel_requested)
         ).scalar_one_or_none()
 
-    def finish(self, entry: RunEntry) -> bool:
-        """Write the end of a run; tell whether it was still in progress, or nothing is written."""
+    def finish(self, entry: RunEntry) -> None:
+        """Write the end of a run, if it is still in progress."""
         values = _values(entry) | _progress_values(entry.progress)
         for kept in ("id", "removed", "cancel_requested"):
             del values[kept]
         statement = update(RUNS).where(RUNS.c.id == entry.id, IN_PROGRESS).values(**values)
-        return self._connection.execute(statement).rowcount == 1
+        self._connection.execute(statement)
 
-    def request_cancel(self, run_id: str) -> bool:
-        """Ask a run to stop; tell whether it is still in progress."""
+    def request_cancel(self, run_id: str) -> None:
+        """Ask a run to stop, if it is still in progress."""
         statement = update(RUNS).where(RUNS.c.id == run_id, IN_PROGRESS)
-        return self._connection.execute(statement.values(cancel_requested=True)).rowcount == 1
+        self._connection.execute(statement.values(cancel_requested=True))
 
     def hide(self, run_id: str) -> None:
         """Take a run off all lists, as the first step of its deletion."""
@@ -167,7 +167,10 @@ class Runs:
         lock: bool = False,
         hidden: bool = False,
     ) -> RunEntry | None:
-        """Return a run, of the tenant where one is given; `lock` holds it until the end."""
+        """Return a run, of the tenant where one is given; `lock` holds it until the end.
+
+        One that is being deleted is returned only with `hidden`.
+        """
         query = select(RUNS).where(RUNS.c.id == run_id)
         if tenant is not None:
             query = query.where(RUNS.c.tenant == tenant)

@@ -14,10 +14,10 @@ from cdds.catalog.paging import Order
 from cdds.errors import ArtifactGone, ArtifactMissing, JobError, NotFound, SinkError
 from cdds.protocols import SigningSink
 from cdds.service.context import Context, artifact_name, identifier
+from cdds.service.download import Download
 from cdds.service.events import ArtifactDownloaded
 from cdds.service.filters import checked
 from cdds.service.removal import Removed, remove_artifacts
-from cdds.service.stream import Download
 
 _SHORTEST_URL = timedelta(seconds=1)
 
@@ -26,7 +26,11 @@ MAX_SELECTED = 100
 
 
 class Artifacts:
-    """The artifacts that a principal sees, and what can be done to them."""
+    """The artifacts that a principal sees, and what can be done to them.
+
+    Every call raises `AccessDenied` where the principal sees nothing at all, and `CatalogError`
+    where the catalog fails.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -85,7 +89,11 @@ class Artifacts:
             return transaction.artifacts.page(principal.tenant, owners, now, order, **wanted)
 
     def days_remaining(self, artifact: ArtifactEntry) -> int:
-        """Return the whole days until an artifact is gone, rounded up: 0 exactly when it is."""
+        """Return the whole days until an artifact is gone, rounded up: 0 exactly when it is.
+
+        Raises:
+            JobError: it is no artifact of the catalog.
+        """
         if not isinstance(artifact, ArtifactEntry):
             raise JobError("the days are those of an ArtifactEntry, which get and list return")
         return artifact.days_remaining(self._context.now())

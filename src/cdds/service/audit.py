@@ -15,7 +15,10 @@ MAX_ENTRIES = 1000
 
 
 class AuditTrail:
-    """Who did what to which job, run, artifact or certificate of the principal's tenant."""
+    """Who did what to which job, run, artifact or certificate of the principal's tenant.
+
+    Every call raises `CatalogError` where the catalog fails.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -50,7 +50,7 @@ class Context:
     seal: Seal
     signer: Signer | None
     lifetime: timedelta
-    history: timedelta | None
+    history_lifetime: timedelta | None
     lease: timedelta
     notice: timedelta
     listeners: tuple[Listener, ...]

@@ -1,240 +1,169 @@
-"""`DownloadService`: wires the pages of the guide to a catalog, a storage and the host's sources.
+"""The download of one artifact: its bytes, counted and held against its digest.
 
-Place: the top of the service, what a host makes once and shares. It has no rule of its own.
+Place: between the storage and whoever downloads. It refuses to end well when the file is shorter,
+longer or other than the artifact that was stored.
 """
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import os
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
-from typing import cast
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from types import TracebackType
 
-from cdds.access import Access, PermissionPolicy, Policy
-from cdds.catalog import Catalog, RunEntry
-from cdds.clock import SystemClock, checked_clock
-from cdds.crypto import Envelope, Signer
-from cdds.datasets import BUILTIN
+from cdds.catalog import ArtifactEntry
 from cdds.errors import JobError, SinkError
-from cdds.model import Dataset
-from cdds.protocols import Clock, Sink, Storage
-from cdds.service.artifacts import Artifacts
-from cdds.service.audit import AuditTrail
-from cdds.service.context import Context, Seal, SourceOfTenant, StoringSink
-from cdds.service.events import Listener
-from cdds.service.execution import Execution
-from cdds.service.filters import check_number
-from cdds.service.history import History
-from cdds.service.jobs import Jobs
-from cdds.service.preferences import Preferences
-from cdds.service.reasons import in_words
-from cdds.service.reconciliation import Reconciled, Reconciliation
-from cdds.service.retention import Retention
-from cdds.sinks import open_sink
-from cdds.wording import line
-
-MAX_LIFETIME = timedelta(days=30)
-"""The longest that an artifact may be kept, as the guide promises."""
-
-_LONGEST = timedelta(days=36_500)
-_MOST = 1_000_000
-_MOST_THREADS = 256
-
-_log = logging.getLogger(__name__)
+from cdds.protocols import Storage
+from cdds.sinks import LocalSink
 
 
-class DownloadService:
-    """Jobs, history, artifacts and preferences, for a host to put its own screens before.
+class Download:
+    """An iterable of the bytes of an artifact; a context manager that closes the storage's file.
 
-    One service may be shared by all threads of a process, and any number of processes may have
-    services on the same catalog and storage. No method is a coroutine: an asyncio host calls them
-    by ``await asyncio.to_thread(service.jobs.list, principal)``.
-
-    Args:
-        catalog: the database.
-        sink: where artifacts go: a folder, an fsspec URL, or a sink that is also a `Storage`.
-        sources: for each name that jobs may choose, a function that is given a tenant and returns
-            the source of that tenant's records alone.
-        datasets: datasets of the host's own, beside `Interaction` and `Contact`.
-        policy: who may do what; by the permissions of principals when left out.
-        seal: makes the envelope for some recipients, such as
-            ``functools.partial(Envelope, cipher="aes-256-gcm")``.
-        signer: what signs the file of digests of each set, if anything shall.
-        clock: tells the time.
-        lifetime: how long artifacts are kept, at most 30 days.
-        history: how long runs stay in the history after their end; for ever when left out.
-        lease: how long a run counts as alive after its last sign of life.
-        notice: how long before their expiry `retention.remind` tells of artifacts.
-        listeners: called with events after they are committed.
-        threads: how many threads deflate and validate in each run; two to four by default.
+    Iterating raises `SinkError` where the storage fails, or the file is not the artifact that was
+    stored.
 
     Attributes:
-        jobs: the Jobs page.
-        history: the History page.
-        artifacts: the Artifacts page.
-        preferences: the User preferences.
-        audit: who did what.
-        retention: the host's own work: what is past its time.
-
-    Raises:
-        JobError: an argument is out of its range.
-        SinkError: the sink cannot give back, list and remove what it holds.
-
-    >>> service = DownloadService(
-    ...     catalog=Catalog("cdds.db", audit_key=key),
-    ...     sink="exports",
-    ...     sources={"Contact History": lambda tenant: JsonLines(interaction=path_of(tenant))},
-    ... )
-    >>> me = Principal("alice", "acme")
-    >>> service.preferences.set_certificate(me, uploaded)
-    >>> job = service.jobs.add(
-    ...     me, JobSettings(title="All mail", source="Contact History", dataset="Interaction")
-    ... )
-    >>> run = service.jobs.run_now(me, job.id)
+        name: the name of the file.
+        start: the first byte, counted from 0.
+        end: the byte after the last; None where the size is not known.
+        size: the bytes of the whole file; None where it is not known.
     """
 
     def __init__(
-        self,
-        *,
-        catalog: Catalog,
-        sink: str | os.PathLike[str] | Sink,
-        sources: Mapping[str, SourceOfTenant],
-        datasets: Iterable[Dataset] = (),
-        policy: Policy | None = None,
-        seal: Seal = Envelope,
-        signer: Signer | None = None,
-        clock: Clock | None = None,
-        lifetime: timedelta = MAX_LIFETIME,
-        history: timedelta | None = None,
-        lease: timedelta = timedelta(seconds=60),
-        notice: timedelta = timedelta(days=3),
-        listeners: Iterable[Listener] = (),
-        threads: int | None = None,
+        self, name: str, start: int, end: int | None, size: int | None, chunks: Iterator[bytes]
     ) -> None:
-        _check_spans(lifetime, history, lease, notice)
-        _check_parts(catalog, policy, seal, signer)
-        if threads is not None:
-            check_number(threads, "threads", 1, _MOST_THREADS)
-        context = Context(
-            catalog=catalog,
-            sink=_storing(open_sink(sink)),
-            sources=_sources(sources),
-            datasets=_datasets(datasets),
-            access=Access(PermissionPolicy() if policy is None else policy),
-            clock=SystemClock() if clock is None else checked_clock(clock),
-            seal=seal,
-            signer=signer,
-            lifetime=lifetime,
-            history=history,
-            lease=lease,
-            notice=notice,
-            listeners=_listeners(listeners),
-            threads=threads,
-        )
-        self._context = context
-        self._execution = Execution(context)
-        self.jobs = Jobs(context, self._execution)
-        self.history = History(context, self.jobs)
-        self.artifacts = Artifacts(context)
-        self.preferences = Preferences(context)
-        self.audit = AuditTrail(context)
-        self.retention = Retention(context)
+        self.name = name
+        self.start = start
+        self.end = end
+        self.size = size
+        self._chunks = chunks
 
-    def run_due(self, limit: int = 100) -> tuple[RunEntry, ...]:
-        """Run the jobs that are due, one after another on this thread; return those that finished.
-
-        A run that fails is logged and stands in the history. This is the host's own work, over all
-        tenants: call it from a loop, from cron, or from a worker.
-
-        Args:
-            limit: the most jobs to run.
+    @classmethod
+    def of(
+        cls,
+        storage: Storage,
+        artifact: ArtifactEntry,
+        start: int,
+        end: int | None,
+        on_complete: Callable[[], None],
+    ) -> Download:
+        """Return the download of an artifact, checked against what the catalog knows of it.
 
         Raises:
-            CatalogError: the catalog failed.
-            JobError: `limit` is no whole number from 1 to 1,000,000.
+            JobError: the range is none.
+            SinkError: the storage cannot be read.
         """
-        check_number(limit, "limit", 1, _MOST)
-        self._execution.end_lapsed()
-        with self._context.catalog.read() as transaction:
-            due = transaction.jobs.due(self._context.now(), limit)
-        finished = []
-        for job_id in due:
-            try:
-                run = self._execution.run_due(job_id)
-            except Exception as error:  # noqa: BLE001  # one job must not keep others from running
-                _log.warning("job %s: its run failed: %s", job_id, in_words(error))
-            else:
-                if run is not None:
-                    finished.append(run)
-        return tuple(finished)
+        size = artifact.size
+        start, end = _range(start, end)
+        end = size if end is None else end
+        if max(start, end) > size:
+            raise JobError(f"the range does not lie within the {size} bytes of the file")
+        sha256 = artifact.sha256 if (start, end) == (0, size) else None
+        chunks = storage.read(artifact.name, start, end)
+        reaches_end = end == size and (start < end or not size)
+        checked = _checked(chunks, end - start, sha256, on_complete if reaches_end else _nothing)
+        return cls(artifact.name, start, end, size, _begun(checked))
 
-    def reconcile(self) -> Reconciled:
-        """Hold the catalog against the storage, and mend what a crash has left.
-
-        Runs whose worker is dead are shown as failed, and can be run again; what they left in the
-        storage is removed; artifacts whose file is missing are marked. This is the host's own work,
-        over all tenants: do it at the start, and now and then.
+    @classmethod
+    def unsized(cls, storage: Storage, name: str, start: int, end: int | None) -> Download:
+        """Return the download of a file of digests, or of a signature.
 
         Raises:
-            CatalogError: the catalog failed.
-            SinkError: the storage failed.
+            JobError: the range is none.
+            SinkError: the storage cannot be read.
         """
-        return Reconciliation(self._context, self._execution).run()
+        start, end = _range(start, end)
+        return cls(name, start, end, None, _begun(storage.read(name, start, end)))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    def __enter__(self) -> Download:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the storage's file; a download that is not read to its end is broken off."""
+        close = getattr(self._chunks, "close", None)
+        if close is not None:
+            close()
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the file into a local folder, where its name must be free: whole, or not at all.
+
+        Raises:
+            SinkError: the storage cannot be read, or the folder not be written.
+        """
+        sink = LocalSink(folder)
+        upload = sink.create(self.name)
+        try:
+            with self:
+                for chunk in self:
+                    upload.write(chunk)
+            upload.stage()
+            upload.commit()
+            sink.sync()
+        except BaseException:
+            upload.abort()
+            raise
 
 
-def _check_spans(
-    lifetime: timedelta, history: timedelta | None, lease: timedelta, notice: timedelta
-) -> None:
-    spans = {"lifetime": lifetime, "lease": lease, "notice": notice}
-    if history is not None:
-        spans["history"] = history
-    for name, span in spans.items():
-        if not isinstance(span, timedelta) or not timedelta() < span <= _LONGEST:
-            raise JobError(f"{name} must be a timedelta above zero, of at most 100 years")
-    if lifetime > MAX_LIFETIME:
-        raise JobError("artifacts are kept for 30 days at most; choose a shorter lifetime")
+def _nothing() -> None:
+    """Do nothing: the last byte of the file was not asked for."""
 
 
-def _storing(sink: Sink) -> StoringSink:
-    if not isinstance(sink, Storage):
-        raise SinkError(
-            "a service needs a sink that can also read, list and remove (a cdds Storage)"
-        )
-    return cast(StoringSink, sink)
+def _range(start: int, end: int | None) -> tuple[int, int | None]:
+    for value in (start, end):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise JobError("a range is given in whole bytes")
+    if start is None or start < 0 or (end is not None and end < start):
+        raise JobError("the range does not lie within the file")
+    return start, end
 
 
-def _sources(sources: Mapping[str, SourceOfTenant]) -> dict[str, SourceOfTenant]:
-    if not isinstance(sources, Mapping):
-        raise JobError("sources is a mapping of names to functions that return a tenant's source")
-    checked = {line(name, "the name of a source"): make for name, make in sources.items()}
-    if not checked or not all(map(callable, checked.values())):
-        raise JobError(
-            "a service needs sources: names with functions that take a tenant and return its source"
-        )
-    return checked
+def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Read the first chunk now, so that a file that cannot be read is told before any is used."""
+    first = next(chunks, b"")
+    return _continued(first, chunks)
 
 
-def _check_parts(catalog: object, policy: object, seal: object, signer: object) -> None:
-    if not isinstance(catalog, Catalog):
-        raise JobError("catalog must be a cdds.Catalog")
-    if policy is not None and not callable(getattr(policy, "owners", None)):
-        raise JobError("policy must have the method of cdds.access.Policy, owners")
-    if not callable(seal):
-        raise JobError("seal must be a function that returns the envelope for some recipients")
-    if signer is not None and not isinstance(signer, Signer):
-        raise JobError("signer must be a cdds.Signer")
+def _continued(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        if first:
+            yield first
+        yield from chunks
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
 
 
-def _datasets(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
-    own = tuple(datasets) if isinstance(datasets, Iterable) else (None,)
-    if not all(isinstance(dataset, Dataset) for dataset in own):
-        raise JobError("datasets is a list of values of cdds.Dataset")
-    return {dataset.name: dataset for dataset in (*BUILTIN, *own) if dataset is not None}
-
-
-def _listeners(listeners: Iterable[Listener]) -> tuple[Listener, ...]:
-    given = tuple(listeners) if isinstance(listeners, Iterable) else (None,)
-    if not all(map(callable, given)):
-        raise JobError("listeners is a list of functions that are called with events")
-    return tuple(listener for listener in given if listener is not None)
+def _checked(
+    chunks: Iterator[bytes], size: int, sha256: str | None, on_complete: Callable[[], None]
+) -> Iterator[bytes]:
+    """Yield chunks, the last one only when length and digest are right."""
+    digest = hashlib.sha256()
+    count = 0
+    held = b""
+    with closing(chunks):  # type: ignore[type-var]  # a generator
+        for chunk in chunks:
+            if held:
+                yield held
+            held = chunk
+            count += len(chunk)
+            if sha256 is not None:
+                digest.update(chunk)
+    if count != size or (sha256 is not None and digest.hexdigest() != sha256):
+        raise SinkError("the file in the storage is not the artifact that was stored")
+    if held:
+        yield held
+    on_complete()

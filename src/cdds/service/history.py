@@ -19,7 +19,11 @@ from cdds.service.removal import remove_artifacts, remove_rest
 
 
 class History:
-    """The runs that a principal sees, and what can be done to them."""
+    """The runs that a principal sees, and what can be done to them.
+
+    Every call raises `AccessDenied` where the principal sees nothing at all, and `CatalogError`
+    where the catalog fails.
+    """
 
     def __init__(self, context: Context, jobs: Jobs) -> None:
         self._context = context

@@ -36,7 +36,11 @@ _UNSUPPORTED = frozenset({"info mart", "infomart", "gim"})
 
 
 class Jobs:
-    """The jobs that a principal sees, and what can be done to them."""
+    """The jobs that a principal sees, and what can be done to them.
+
+    Every call raises `AccessDenied` where the principal sees nothing at all, and `CatalogError`
+    where the catalog fails.
+    """
 
     def __init__(self, context: Context, execution: Execution) -> None:
         self._context = context

@@ -13,7 +13,10 @@ from cdds.service.context import Context
 
 
 class Preferences:
-    """The certificate of the principal's own user."""
+    """The certificate of the principal's own user.
+
+    Every call raises `CatalogError` where the catalog fails.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context

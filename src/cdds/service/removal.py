@@ -30,7 +30,8 @@ class Removed:
 
     Attributes:
         names: the artifacts that are gone.
-        failed: those that the storage would not remove; the next sweep tries again.
+        failed: those that the storage would not remove, or whose digests it would not; the next
+            sweep tries again.
     """
 
     names: tuple[str, ...] = ()

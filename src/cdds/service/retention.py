@@ -156,4 +156,6 @@ class Retention:
             return True
 
     def _history_ends(self, now: datetime) -> datetime | None:
-        return None if self._context.history is None else now - self._context.history
+        return (
+            None if self._context.history_lifetime is None else now - self._context.history_lifetime
+        )

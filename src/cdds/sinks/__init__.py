@@ -1,7 +1,7 @@
 """Where artifacts go: local folders, and whatever fsspec reaches that can defer a commit.
 
-Place: at the end of the pipeline. A sink stages, commits and aborts; it never overwrites, and
-knows nothing of what it stores.
+Place: at the end of the pipeline. A sink stages, commits and aborts, and gives back, lists and
+removes what it holds; it never overwrites, and knows nothing of what it stores.
 """
 
 from __future__ import annotations

@@ -1,0 +1,240 @@
+"""`DownloadService`: wires the pages of the guide to a catalog, a storage and the host's sources.
+
+Place: the top of the service, what a host makes once and shares. It has no rule of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import cast
+
+from cdds.access import Access, PermissionPolicy, Policy
+from cdds.catalog import Catalog, RunEntry
+from cdds.clock import SystemClock, checked_clock
+from cdds.crypto import Envelope, Signer
+from cdds.datasets import BUILTIN
+from cdds.errors import JobError, SinkError
+from cdds.model import Dataset
+from cdds.protocols import Clock, Sink, Storage
+from cdds.service.artifacts import Artifacts
+from cdds.service.audit import AuditTrail
+from cdds.service.context import Context, Seal, SourceOfTenant, StoringSink
+from cdds.service.events import Listener
+from cdds.service.execution import Execution
+from cdds.service.filters import check_number
+from cdds.service.history import History
+from cdds.service.jobs import Jobs
+from cdds.service.preferences import Preferences
+from cdds.service.reasons import in_words
+from cdds.service.reconciliation import Reconciled, Reconciliation
+from cdds.service.retention import Retention
+from cdds.sinks import open_sink
+from cdds.wording import line
+
+MAX_LIFETIME = timedelta(days=30)
+"""The longest that an artifact may be kept, as the guide promises."""
+
+_LONGEST = timedelta(days=36_500)
+_MOST = 1_000_000
+_MOST_THREADS = 256
+
+_log = logging.getLogger(__name__)
+
+
+class DownloadService:
+    """Jobs, history, artifacts and preferences, for a host to put its own screens before.
+
+    One service may be shared by all threads of a process, and any number of processes may have
+    services on the same catalog and storage. No method is a coroutine: an asyncio host calls them
+    by ``await asyncio.to_thread(service.jobs.list, principal)``.
+
+    Args:
+        catalog: the database.
+        sink: where artifacts go: a folder, an fsspec URL, or a sink that is also a `Storage`.
+        sources: for each name that jobs may choose, a function that is given a tenant and returns
+            the source of that tenant's records alone.
+        datasets: datasets of the host's own, beside `Interaction` and `Contact`.
+        policy: who may do what; by the permissions of principals when left out.
+        seal: makes the envelope for some recipients, such as
+            ``functools.partial(Envelope, cipher="aes-256-gcm")``.
+        signer: what signs the file of digests of each set, if anything shall.
+        clock: tells the time.
+        lifetime: how long artifacts are kept, at most 30 days.
+        history_lifetime: how long runs stay in the history after their end; for ever when left out.
+        lease: how long a run counts as alive after its last sign of life.
+        notice: how long before their expiry `retention.remind` tells of artifacts.
+        listeners: called with events after they are committed.
+        threads: how many threads deflate and validate in each run; two to four by default.
+
+    Attributes:
+        jobs: the Jobs page.
+        history: the History page.
+        artifacts: the Artifacts page.
+        preferences: the User preferences.
+        audit: who did what.
+        retention: the host's own work: what is past its time.
+
+    Raises:
+        JobError: an argument is out of its range.
+        SinkError: the sink cannot give back, list and remove what it holds.
+
+    >>> service = DownloadService(
+    ...     catalog=Catalog("cdds.db", audit_key=key),
+    ...     sink="exports",
+    ...     sources={"Contact History": lambda tenant: JsonLines(interaction=path_of(tenant))},
+    ... )
+    >>> me = Principal("alice", "acme")
+    >>> service.preferences.set_certificate(me, uploaded)
+    >>> job = service.jobs.add(
+    ...     me, JobSettings(title="All mail", source="Contact History", dataset="Interaction")
+    ... )
+    >>> run = service.jobs.run_now(me, job.id)
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        sink: str | os.PathLike[str] | Sink,
+        sources: Mapping[str, SourceOfTenant],
+        datasets: Iterable[Dataset] = (),
+        policy: Policy | None = None,
+        seal: Seal = Envelope,
+        signer: Signer | None = None,
+        clock: Clock | None = None,
+        lifetime: timedelta = MAX_LIFETIME,
+        history_lifetime: timedelta | None = None,
+        lease: timedelta = timedelta(seconds=60),
+        notice: timedelta = timedelta(days=3),
+        listeners: Iterable[Listener] = (),
+        threads: int | None = None,
+    ) -> None:
+        _check_spans(lifetime, history_lifetime, lease, notice)
+        _check_parts(catalog, policy, seal, signer)
+        if threads is not None:
+            check_number(threads, "threads", 1, _MOST_THREADS)
+        context = Context(
+            catalog=catalog,
+            sink=_storing(open_sink(sink)),
+            sources=_sources(sources),
+            datasets=_datasets(datasets),
+            access=Access(PermissionPolicy() if policy is None else policy),
+            clock=SystemClock() if clock is None else checked_clock(clock),
+            seal=seal,
+            signer=signer,
+            lifetime=lifetime,
+            history_lifetime=history_lifetime,
+            lease=lease,
+            notice=notice,
+            listeners=_listeners(listeners),
+            threads=threads,
+        )
+        self._context = context
+        self._execution = Execution(context)
+        self.jobs = Jobs(context, self._execution)
+        self.history = History(context, self.jobs)
+        self.artifacts = Artifacts(context)
+        self.preferences = Preferences(context)
+        self.audit = AuditTrail(context)
+        self.retention = Retention(context)
+
+    def run_due(self, limit: int = 100) -> tuple[RunEntry, ...]:
+        """Run the jobs that are due, one after another on this thread; return those that finished.
+
+        A run that fails is logged and stands in the history. This is the host's own work, over all
+        tenants: call it from a loop, from cron, or from a worker.
+
+        Args:
+            limit: the most jobs to run.
+
+        Raises:
+            CatalogError: the catalog failed.
+            JobError: `limit` is no whole number from 1 to 1,000,000.
+        """
+        check_number(limit, "limit", 1, _MOST)
+        self._execution.end_lapsed()
+        with self._context.catalog.read() as transaction:
+            due = transaction.jobs.due(self._context.now(), limit)
+        finished = []
+        for job_id in due:
+            try:
+                run = self._execution.run_due(job_id)
+            except Exception as error:  # noqa: BLE001  # one job must not keep others from running
+                _log.warning("job %s: its run failed: %s", job_id, in_words(error))
+            else:
+                if run is not None:
+                    finished.append(run)
+        return tuple(finished)
+
+    def reconcile(self) -> Reconciled:
+        """Hold the catalog against the storage, and mend what a crash has left.
+
+        Runs whose worker is dead are shown as failed, and their jobs can be run again; what they
+        left in the storage is removed; artifacts whose file is missing are marked. This is the
+        host's own work, over all tenants: do it at the start, and now and then.
+
+        Raises:
+            CatalogError: the catalog failed.
+            SinkError: the storage failed.
+        """
+        return Reconciliation(self._context, self._execution).run()
+
+
+def _check_spans(
+    lifetime: timedelta, history_lifetime: timedelta | None, lease: timedelta, notice: timedelta
+) -> None:
+    spans = {"lifetime": lifetime, "lease": lease, "notice": notice}
+    if history_lifetime is not None:
+        spans["history_lifetime"] = history_lifetime
+    for name, span in spans.items():
+        if not isinstance(span, timedelta) or not timedelta() < span <= _LONGEST:
+            raise JobError(f"{name} must be a timedelta above zero, of at most 100 years")
+    if lifetime > MAX_LIFETIME:
+        raise JobError("artifacts are kept for 30 days at most; choose a shorter lifetime")
+
+
+def _storing(sink: Sink) -> StoringSink:
+    if not isinstance(sink, Storage):
+        raise SinkError(
+            "a service needs a sink that can also read, list and remove (a cdds Storage)"
+        )
+    return cast(StoringSink, sink)
+
+
+def _sources(sources: Mapping[str, SourceOfTenant]) -> dict[str, SourceOfTenant]:
+    if not isinstance(sources, Mapping):
+        raise JobError("sources is a mapping of names to functions that return a tenant's source")
+    checked = {line(name, "the name of a source"): make for name, make in sources.items()}
+    if not checked or not all(map(callable, checked.values())):
+        raise JobError(
+            "a service needs sources: names with functions that take a tenant and return its source"
+        )
+    return checked
+
+
+def _check_parts(catalog: object, policy: object, seal: object, signer: object) -> None:
+    if not isinstance(catalog, Catalog):
+        raise JobError("catalog must be a cdds.Catalog")
+    if policy is not None and not callable(getattr(policy, "owners", None)):
+        raise JobError("policy must have the method of cdds.access.Policy, owners")
+    if not callable(seal):
+        raise JobError("seal must be a function that returns the envelope for some recipients")
+    if signer is not None and not isinstance(signer, Signer):
+        raise JobError("signer must be a cdds.Signer")
+
+
+def _datasets(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
+    own = tuple(datasets) if isinstance(datasets, Iterable) else (None,)
+    if not all(isinstance(dataset, Dataset) for dataset in own):
+        raise JobError("datasets is a list of values of cdds.Dataset")
+    return {dataset.name: dataset for dataset in (*BUILTIN, *own) if dataset is not None}
+
+
+def _listeners(listeners: Iterable[Listener]) -> tuple[Listener, ...]:
+    given = tuple(listeners) if isinstance(listeners, Iterable) else (None,)
+    if not all(map(callable, given)):
+        raise JobError("listeners is a list of functions that are called with events")
+    return tuple(listener for listener in given if listener is not None)
