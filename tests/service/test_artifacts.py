@@ -269,3 +269,25 @@ def test_only_what_was_opened_is_audited_as_opened(host: Host) -> None:
         host.service.artifacts.open(host.alice, artifact.name)
     actions = [entry.action for entry in host.service.audit.entries(host.admin)]
     assert "artifact opened" not in actions
+
+
+def test_artifacts_are_found_by_their_run_and_their_job(make_host: MakeHost) -> None:
+    host = make_host(sources={"UCS": noisy})
+    whole = host.run()
+    split = host.run(split_size="64 KiB")
+    by_run = host.service.artifacts.list(host.alice, run_id=split.id).items
+    assert {item.run_id for item in by_run} == {split.id}
+    assert len(by_run) == split.parts
+    (only,) = host.service.artifacts.list(host.alice, job_id=whole.job_id).items
+    assert only.name == whole.file_name
+
+
+def test_artifacts_are_sorted_by_size_and_by_name(make_host: MakeHost) -> None:
+    host = make_host(sources={"UCS": noisy})
+    host.run(split_size="64 KiB")
+    host.run(media_types=["none"])
+    for sort, key in (("size", lambda item: (item.size, item.name)), ("name", lambda i: i.name)):
+        for descending in (False, True):
+            items = host.service.artifacts.list(host.alice, sort=sort, descending=descending).items
+            assert len({item.size for item in items}) > 1
+            assert list(items) == sorted(items, key=key, reverse=descending)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import attrs
 import pytest
 from hosts import RECORDS, Host, MakeHost
 
 import cdds
+from cdds import exporter
 from cdds.catalog import RunProgress
 from cdds.catalog.tables import RUNS
 from cdds.errors import Cancelled, JobError, NotFound, RecordError, SourceError, StillInProgress
-from cdds.service import events
+from cdds.service import events, heartbeat
 
 
 def test_a_run_keeps_what_became_of_it(host: Host) -> None:
@@ -185,8 +187,10 @@ def test_progress_is_seen_by_others_while_it_runs(make_host: MakeHost) -> None:
 
     def watch(event: events.Event) -> None:
         if isinstance(event, events.RunProgressed):
-            (listed,) = host.service.jobs.list(host.bob_sees_all).items
-            seen.append(listed.progress)
+            (job,) = host.service.jobs.list(host.bob_sees_all).items
+            (run,) = host.service.history.list(host.bob_sees_all, status="in progress").items
+            assert run.progress == job.progress
+            seen.append(job.progress)
 
     paused = _Paused(lambda: bool(seen))
     host = make_host(listeners=[watch], sources={"UCS": lambda _: paused})
@@ -248,3 +252,31 @@ def test_errors_of_a_host_leave_only_their_kind(host: Host, text: str) -> None:
     errors = {run.error for run in runs}
     assert "it failed with OwnError" in errors
     assert all(error is not None and error.isprintable() for error in errors)
+
+
+def test_the_time_remaining_of_a_run_is_seen_while_it_runs(
+    make_host: MakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.002)
+    monkeypatch.setattr(exporter, "_REPORTS_PER_SECOND", 1000)
+    path = tmp_path / "records.jsonl"
+    line = json.dumps({"IXNID": "1", "SUBJECT": "x" * 2000}) + "\n"
+    path.write_text(line * 20_000)
+    seen: list[RunProgress] = []
+
+    def watch(event: events.Event) -> None:
+        if isinstance(event, events.RunProgressed):
+            host.clock.advance(seconds=1)
+            (job,) = host.service.jobs.list(host.alice).items
+            assert job.progress is not None
+            seen.append(job.progress)
+
+    host = make_host(
+        listeners=[watch], sources={"UCS": lambda _: cdds.sources.JsonLines(interaction=path)}
+    )
+    host.run()
+    assert {progress.bytes_total for progress in seen} == {path.stat().st_size}
+    for progress in seen:
+        assert progress.fraction is not None
+        assert 0 <= progress.fraction <= 1
+    assert any(progress.time_remaining is not None for progress in seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -359,3 +360,35 @@ def test_a_job_in_progress_takes_no_slot_of_those_that_are_due(host: Host) -> No
 
     host.service.jobs.run_now(host.alice, busy.id, progress=look)
     assert ran
+
+
+def test_interactions_and_contacts_are_two_types(make_host: MakeHost) -> None:
+    host = make_host(
+        sources={
+            "Interaction": lambda _: cdds.sources.Records(interaction=[{"IXNID": "1"}]),
+            "Contact": lambda _: cdds.sources.Records(contact=[{"CONTACTID": "1"}]),
+        }
+    )
+    for dataset in ("Interaction", "Contact"):
+        run = host.run(title=dataset, source=dataset, dataset=dataset)
+        assert set(run.records) == {dataset.lower()}
+    pages: tuple[Any, ...] = (
+        host.service.jobs.list,
+        host.service.history.list,
+        host.service.artifacts.list,
+    )
+    for page in pages:
+        for dataset in ("Interaction", "Contact"):
+            (item,) = page(host.alice, dataset=dataset).items
+            assert item.title == dataset
+
+
+def test_a_listed_job_tells_its_source_type_and_dates(host: Host) -> None:
+    job = host.add(title="Backup", recurrence=cdds.Hourly(1))
+    host.clock.advance(minutes=1)
+    run = host.service.jobs.run_now(host.alice, job.id)
+    (listed,) = host.service.jobs.list(host.alice).items
+    assert (listed.settings.source, listed.settings.dataset) == ("UCS", "Interaction")
+    assert (listed.created, listed.latest_start) == (job.created, run.started)
+    assert (listed.latest_run, listed.latest_status) == (run.id, "finished")
+    assert listed.next_start == job.next_start
