@@ -39,7 +39,7 @@ class StoringSink(Sink, Storage, Protocol):
 
 @attrs.frozen(kw_only=True)
 class Context:
-    """What a host has wired together."""
+    """What a host has wired together: the arguments of `DownloadService`, checked."""
 
     catalog: Catalog
     sink: StoringSink

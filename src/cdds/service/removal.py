@@ -79,9 +79,9 @@ def remove_artifacts(
             block = some[start : start + _AT_ONCE]
             gone = _remove_files(context, run_id, block)
             _forget(context, run_id, gone, actor, reason)
-            removed += [artifact.name for artifact in gone]
-            kept = {artifact.name for artifact in block} - set(removed)
-            failed += sorted(kept)
+            names = [artifact.name for artifact in gone]
+            removed += names
+            failed += sorted({artifact.name for artifact in block}.difference(names))
     return Removed(tuple(removed), tuple(failed))
 
 
