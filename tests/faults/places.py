@@ -132,7 +132,7 @@ def opened(
             clock=clock,
             signer=cdds.Signer.load(files.key, files.certificate),
             threads=1,
-            **{"lifetime": LIFETIME, "history": HISTORY, "lease": LEASE} | options,
+            **{"lifetime": LIFETIME, "history_lifetime": HISTORY, "lease": LEASE} | options,
         )
         yield Place(files, clock, catalog, service)
 
