@@ -41,7 +41,7 @@ from cdds.catalog.filters import aside
 from cdds.catalog.paging import Page
 from cdds.catalog.tables import ARTIFACTS
 from cdds.model import Progress
-from cdds.service.execution import end_run
+from cdds.service.endings import end_run
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIMIT = 50
@@ -278,7 +278,7 @@ def _progress(catalog: Catalog, run_id: str) -> None:
     told = Progress(records=1, bytes_read=2, bytes_total=3, bytes_written=1)
     progress = RunProgress.of(told, NOW, NOW)
     with catalog.write() as transaction:
-        lease_until = transaction.lease_time() + timedelta(seconds=60)
+        lease_until = transaction.now() + timedelta(seconds=60)
         transaction.runs.renew(run_id, progress, lease_until)
 
 

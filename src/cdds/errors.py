@@ -19,6 +19,7 @@ Place: at the ground; everything above may import it. It holds no logic.
     │   └── AuditBroken          the audit trail was changed, or is not complete
     ├── RunLost                  a run was given up by others while it was still at work
     ├── SourceError              a source cannot be opened or read
+    │   ├── SourceUnavailable    it cannot be reached now, and may be later
     │   └── RecordError          one record is malformed or breaks its schema
     │       └── TooManyRejects   more records were rejected than the job allows
     ├── ArchiveError             an archive would break a limit of the ZIP format
@@ -30,9 +31,10 @@ Place: at the ground; everything above may import it. It holds no logic.
     └── MissingDependency        an optional package has to be installed first
 
 A message says what is wrong, where, which rule was broken and what to do. It never holds the
-content of a record, a key or a password. Errors raised by a host's own source, sink or progress
-listener pass through this library unchanged, except that `DownloadService.run_due` and the removal
-of files log their kind and go on. What listeners of a service raise is logged, no more.
+content of a record, a key or a password. An error whose `is_transient` is true may not come again:
+a scheduled run that fails with it is tried again. Errors raised by a host's own source, sink or
+progress listener pass through this library unchanged, except that `DownloadService.run_due` and the
+removal of files log their kind and go on. What listeners of a service raise is logged, no more.
 """
 
 from __future__ import annotations
@@ -41,7 +43,13 @@ from cdds.reject import Reject
 
 
 class CddsError(Exception):
-    """Root of the tree: catch this to catch everything that this library raises itself."""
+    """Root of the tree: catch this to catch everything that this library raises itself.
+
+    Attributes:
+        is_transient: whether the same work may succeed later, so that it is worth another try.
+    """
+
+    is_transient = False
 
 
 class JobError(CddsError, ValueError):
@@ -94,21 +102,38 @@ class CatalogError(CddsError):
     Where a commit failed, it may have been done and only its answer lost.
     """
 
+    is_transient = True
+
 
 class CatalogVersionError(CatalogError):
     """The database was made by a newer version of this library, and was left alone."""
+
+    is_transient = False
 
 
 class AuditBroken(CatalogError):
     """The audit trail was changed, or a part of it was dropped or cut off."""
 
+    is_transient = False
+
 
 class RunLost(CddsError):
     """A run was given up by others, for it gave no sign of life; what it made was taken back."""
 
+    is_transient = True
+
 
 class SourceError(CddsError):
     """A source cannot be opened or read."""
+
+
+class SourceUnavailable(SourceError):
+    """A source cannot be reached at this moment: a database that is down, a network that fails.
+
+    A host's own source raises it where the same export may succeed later.
+    """
+
+    is_transient = True
 
 
 class RecordError(SourceError):
@@ -147,13 +172,19 @@ class EnvelopeError(CddsError):
 class SinkError(CddsError):
     """The storage refused or failed; where it was written, no incomplete set is visible in it."""
 
+    is_transient = True
+
 
 class ArtifactExists(SinkError):
     """An artifact of that name is there already; it was left as it is."""
 
+    is_transient = False
+
 
 class ArtifactMissing(SinkError):
     """There is no artifact of that name, or none any more."""
+
+    is_transient = False
 
 
 class Cancelled(CddsError):

@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -32,6 +32,7 @@ MAX_SPLIT_SIZE = 4 * 1024**3 - 1
 _JOB_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b)?", re.IGNORECASE | re.ASCII)
 _LONGEST_SIZE = 40
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _UNITS = {"b": 1} | {
     f"{letter}{suffix}": base**power
     for suffix, base in (("b", 1000), ("ib", 1024))
@@ -113,10 +114,66 @@ class Timeframe:
         """Return the span from `start` (included) to `end` (excluded), both aware datetimes."""
         return cls(start, end)
 
+    @classmethod
+    def since_last_run(
+        cls, lag: timedelta = timedelta(minutes=5), start: datetime | None = None
+    ) -> SinceLastRun:
+        """Return the span of an incremental job: what has come since its last finished run.
+
+        Args:
+            lag: how long before its start the window of a run ends.
+            start: where the window of the first run begins; None takes all that is older.
+
+        Raises:
+            JobError: the lag is negative or longer than a year, or the start has no zone.
+        """
+        return SinceLastRun(lag, start)
+
     def __contains__(self, moment: datetime) -> bool:
         return (self.start is None or self.start <= moment) and (
             self.end is None or moment < self.end
         )
+
+
+_LONGEST_LAG = timedelta(days=366)
+
+
+def _lag(_: object, __: object, value: object) -> None:
+    if not isinstance(value, timedelta) or not timedelta() <= value <= _LONGEST_LAG:
+        raise JobError("the lag of an incremental job is a timedelta from 0 to 366 days")
+
+
+@attrs.frozen
+class SinceLastRun:
+    """The span of an incremental job: windows that are half-open and meet exactly.
+
+    The window of a run begins where that of the last finished run ended, and ends `lag` before the
+    moment that the run is due at. A run that fails, is missed or is cancelled moves nothing: the
+    next one takes up its span. A record that becomes visible later than `lag` after its own
+    timestamp, because its transaction took longer to commit, is not seen: choose a lag longer than
+    the longest transaction of the source.
+
+    Attributes:
+        lag: how long before its start the window of a run ends.
+        start: where the window of the first run begins; None takes all that is older.
+
+    Raises:
+        JobError: the lag is negative or longer than a year, or the start has no zone.
+    """
+
+    lag: timedelta = attrs.field(default=timedelta(minutes=5), validator=_lag)
+    start: datetime | None = attrs.field(default=None, converter=_utc)
+
+    def window(self, watermark: datetime | None, moment: datetime) -> Timeframe:
+        """Return the window of a run that is due at a moment.
+
+        Args:
+            watermark: where the window of the last finished run ended; None before the first.
+            moment: when the run is due.
+        """
+        start = self.start if watermark is None else watermark
+        end = moment - min(self.lag, moment - _EARLIEST)
+        return Timeframe(start, end if start is None else max(start, end))
 
 
 def _media_types(value: Iterable[str] | None) -> frozenset[str] | None:

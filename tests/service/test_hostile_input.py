@@ -367,7 +367,7 @@ def test_every_argument_of_a_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyP
             catalog.write()
             with catalog.write() as transaction:
                 transaction.audit.append("t", "tried", "catalog", "x", at=NOW)
-                transaction.lease_time()
+                transaction.now()
 
     failures = []
     names = inspect.signature(Catalog).parameters

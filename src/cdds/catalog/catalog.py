@@ -18,6 +18,7 @@ from sqlalchemy.pool import StaticPool
 from cdds.catalog import migrations
 from cdds.catalog.artifacts import Artifacts
 from cdds.catalog.audit import MIN_KEY_SIZE, Audit, check_value
+from cdds.catalog.chores import Chores
 from cdds.catalog.engine import WRITES, database_time, open_engine, reporting, shown
 from cdds.catalog.jobs import Jobs
 from cdds.catalog.preferences import Preferences
@@ -36,6 +37,7 @@ class Transaction:
         artifacts: what can be downloaded.
         preferences: the certificates of users.
         audit: who did what.
+        chores: when the host's own work is due, and who does it.
     """
 
     def __init__(self, connection: Connection, audit_key: bytes, clock: Clock | None) -> None:
@@ -46,9 +48,13 @@ class Transaction:
         self.artifacts = Artifacts(connection)
         self.preferences = Preferences(connection)
         self.audit = Audit(connection, audit_key)
+        self.chores = Chores(connection)
 
-    def lease_time(self) -> datetime:
-        """Return the time that leases are reckoned by: the database's, in UTC."""
+    def now(self) -> datetime:
+        """Return the time that all who share the catalog agree on: the database's, in UTC.
+
+        Leases are reckoned by it, and what is due is due by it, whatever the clocks of the hosts.
+        """
         return self._clock.now() if self._clock else database_time(self._connection)
 
 
@@ -64,7 +70,7 @@ class Catalog:
         audit_key: at least 16 random bytes, kept outside the database; they prove the audit trail,
             and a database knows the key again that it was made with.
         timeout: the most seconds to wait for a database that others hold locked.
-        clock: the time of leases, for simulations; the database's own clock when left out.
+        clock: the time of leases and starts, for simulations; the database's own when left out.
 
     Raises:
         CatalogError: the database cannot be opened, or the key is too short or not its own.

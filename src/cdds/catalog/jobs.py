@@ -43,10 +43,14 @@ class JobEntry:
         suspended: whether its starts are switched off.
         started: whether a run of it has ever begun.
         next_start: when it is due next; None if it is not.
+        retrying: the instant that a failed run is tried again for at the next start.
+        failures: how often the run for that instant has failed.
+        watermark: where the window of its last finished run ended, if it is incremental.
+        running: how many runs of it are in progress.
         latest_run: the run that began last; None before the first.
         latest_start: when that run began.
         latest_status: what became of it.
-        progress: how far it is, while it is in progress.
+        progress: how far that run is, while it is in progress.
     """
 
     id: str
@@ -58,6 +62,10 @@ class JobEntry:
     suspended: bool = False
     started: bool = False
     next_start: datetime | None = None
+    retrying: datetime | None = None
+    failures: int = 0
+    watermark: datetime | None = None
+    running: int = 0
     latest_run: str | None = None
     latest_start: datetime | None = None
     latest_status: RunStatus | None = None
@@ -71,7 +79,12 @@ class JobEntry:
     @property
     def is_running(self) -> bool:
         """Whether a run of it is in progress."""
-        return self.latest_status == IN_PROGRESS_STATUS
+        return self.running > 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many runs of it are in progress as may be at once."""
+        return self.running >= self.settings.max_instances
 
 
 class Jobs:
@@ -93,22 +106,32 @@ class Jobs:
         self._connection.execute(JOBS.delete().where(JOBS.c.id == job_id))
 
     def find(
-        self, job_id: str, *, tenant: str | None = None, lock: bool = False
+        self,
+        job_id: str,
+        *,
+        tenant: str | None = None,
+        lock: bool = False,
+        skip_locked: bool = False,
     ) -> JobEntry | None:
-        """Return a job, of the tenant where one is given; `lock` holds it until the end."""
+        """Return a job, of the tenant where one is given; `lock` holds it until the end.
+
+        With `skip_locked` one that others hold is not waited for, and None is returned.
+        """
         wanted = JOBS.c.id == job_id
         if tenant is not None:
             wanted &= JOBS.c.tenant == tenant
         if lock:
             # By itself: a job that had to be waited for would be joined with the runs of before.
-            self._connection.execute(select(JOBS.c.id).where(wanted).with_for_update())
+            locking = select(JOBS.c.id).where(wanted).with_for_update(skip_locked=skip_locked)
+            if self._connection.execute(locking).one_or_none() is None:
+                return None
         row = self._connection.execute(_query().where(wanted)).one_or_none()
         return None if row is None else _entry(row)
 
     def due(self, now: datetime, limit: int) -> Sequence[str]:
-        """Return the jobs that are due at `now` and not in progress, the longest due first."""
-        idle = JOBS.c.latest_status != IN_PROGRESS_STATUS
-        query = select(JOBS.c.id).where(JOBS.c.next_start <= now, idle)
+        """Return the jobs that are due at `now` and may begin, the longest due first."""
+        may_begin = JOBS.c.running < JOBS.c.max_instances
+        query = select(JOBS.c.id).where(JOBS.c.next_start <= now, may_begin)
         return self._connection.scalars(
             query.order_by(JOBS.c.next_start, JOBS.c.id).limit(limit)
         ).all()
@@ -167,6 +190,11 @@ def _values(entry: JobEntry) -> dict[str, Any]:
         "latest_start": entry.latest_start,
         "latest_status": entry.latest_status or "",
         "latest_run": entry.latest_run,
+        "running": entry.running,
+        "max_instances": entry.settings.max_instances,
+        "retrying": entry.retrying,
+        "failures": entry.failures,
+        "watermark": entry.watermark,
     }
 
 
@@ -186,5 +214,9 @@ def _entry(row: Row[Any]) -> JobEntry:
         latest_run=values[JOBS.c.latest_run],
         latest_start=values[JOBS.c.latest_start],
         latest_status=status,
+        running=values[JOBS.c.running],
+        retrying=values[JOBS.c.retrying],
+        failures=values[JOBS.c.failures],
+        watermark=values[JOBS.c.watermark],
         progress=progress_of(values) if status == IN_PROGRESS_STATUS else None,
     )

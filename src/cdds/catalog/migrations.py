@@ -17,8 +17,41 @@ from cdds.errors import CatalogError, CatalogVersionError
 
 Step: TypeAlias = Callable[[Connection], None]
 
-CURRENT = 1
-STEPS: Mapping[int, Step] = {}
+_SECOND = """
+ALTER TABLE cdds_jobs ADD COLUMN running INTEGER DEFAULT 0 NOT NULL
+ALTER TABLE cdds_jobs ADD COLUMN max_instances INTEGER DEFAULT 1 NOT NULL
+ALTER TABLE cdds_jobs ADD COLUMN retrying {moment}
+ALTER TABLE cdds_jobs ADD COLUMN failures INTEGER DEFAULT 0 NOT NULL
+ALTER TABLE cdds_jobs ADD COLUMN watermark {moment}
+UPDATE cdds_jobs SET running = (SELECT count(*) FROM cdds_runs WHERE cdds_runs.job_id = cdds_jobs.id AND cdds_runs.status = 'in progress')
+ALTER TABLE cdds_runs ADD COLUMN attempt INTEGER DEFAULT 1 NOT NULL
+ALTER TABLE cdds_runs ADD COLUMN slot INTEGER DEFAULT 0 NOT NULL
+ALTER TABLE cdds_runs ADD COLUMN window_start {moment}
+ALTER TABLE cdds_runs ADD COLUMN window_end {moment}
+ALTER TABLE cdds_runs ADD COLUMN missed INTEGER DEFAULT 0 NOT NULL
+ALTER TABLE cdds_runs ADD COLUMN missed_from {moment}
+DROP INDEX cdds_runs_in_progress
+CREATE UNIQUE INDEX cdds_runs_in_progress ON cdds_runs (job_id, slot) WHERE status = 'in progress'
+DROP INDEX cdds_runs_due
+CREATE UNIQUE INDEX cdds_runs_due ON cdds_runs (job_id, due, attempt)
+CREATE UNIQUE INDEX cdds_runs_dealt_with ON cdds_runs (job_id, due) WHERE status IN ('in progress', 'finished', 'missed')
+CREATE TABLE cdds_chores (name {key} NOT NULL, next_start {moment} NOT NULL, holder TEXT, lease_until {moment}, PRIMARY KEY (name))
+"""  # noqa: E501  # one statement a line
+"""What a scheduler needs beside what a service had."""
+
+
+def _second(connection: Connection) -> None:
+    is_sqlite = connection.dialect.name == "sqlite"
+    types = {
+        "moment": "DATETIME" if is_sqlite else "TIMESTAMP WITH TIME ZONE",
+        "key": "TEXT" if is_sqlite else 'TEXT COLLATE "C"',
+    }
+    for statement in _SECOND.strip().splitlines():
+        connection.exec_driver_sql(statement.format_map(types))
+
+
+CURRENT = 2
+STEPS: Mapping[int, Step] = {2: _second}
 """For each version, what brings a database from the one before to it."""
 
 _LOCK = 0x63646473  # "cdds", the number of the advisory lock

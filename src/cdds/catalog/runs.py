@@ -18,10 +18,11 @@ from cdds.catalog.paging import Order, Page, Sorts, read_page
 from cdds.catalog.progress import RunProgress
 from cdds.catalog.settings import JobSettings
 from cdds.catalog.tables import ARTIFACTS, HIDDEN, IN_PROGRESS, RUNS
+from cdds.model import Timeframe
 from cdds.wording import sort_key
 
-RunStatus: TypeAlias = Literal["in progress", "finished", "failed", "cancelled"]
-"""What became of a run."""
+RunStatus: TypeAlias = Literal["in progress", "finished", "failed", "cancelled", "missed"]
+"""What became of a run; one that was missed has never begun."""
 
 IN_PROGRESS_STATUS: RunStatus = "in progress"
 
@@ -58,12 +59,16 @@ class RunEntry:
         owner: the user whose job it is.
         settings: what it ran with.
         due: the instant that it was scheduled for; None when it was asked for.
-        started: when it began.
+        attempt: which attempt at that instant it is, counted from 1.
+        window: the span that it exports, if its job is incremental.
+        started: when it began; of one that was missed, when that was found.
         finished: when it ended; None while it is in progress.
         status: what became of it.
         cancel_requested: whether somebody asked it to stop.
         progress: how far it is, or was at its end.
-        error: why it failed, in words; None if it did not.
+        error: why it failed or was missed, in words; None if it did not, and was not.
+        missed: how many starts were missed, the last of them at `due`; 0 for a run.
+        missed_from: the first of them; None for a run.
         fingerprints: the SHA-256 of each certificate whose key opens its artifacts.
         records: how many records each data file holds, by its name.
         rejects: how many invalid records were left out.
@@ -83,12 +88,16 @@ class RunEntry:
     owner: str
     settings: JobSettings
     due: datetime | None = None
+    attempt: int = 1
+    window: Timeframe | None = None
     started: datetime
     finished: datetime | None = None
     status: RunStatus = IN_PROGRESS_STATUS
     cancel_requested: bool = False
     progress: RunProgress
     error: str | None = None
+    missed: int = 0
+    missed_from: datetime | None = None
     fingerprints: tuple[str, ...] = ()
     records: Mapping[str, int] = attrs.field(factory=dict)
     rejects: int = 0
@@ -119,9 +128,18 @@ class Runs:
         self._connection = connection
 
     def add(self, entry: RunEntry, lease_until: datetime) -> None:
-        """Insert a run that begins, held by its worker until the lease ends."""
-        values = _values(entry) | _progress_values(entry.progress)
-        self._connection.execute(RUNS.insert().values(lease_until=lease_until, **values))
+        """Insert a run that begins, held by its worker until the lease ends.
+
+        The job is locked: the database refuses a second run in the same slot.
+        """
+        taken = select(RUNS.c.slot).where(RUNS.c.job_id == entry.job_id, IN_PROGRESS)
+        slots = set(self._connection.scalars(taken))
+        slot = next(number for number in range(len(slots) + 1) if number not in slots)
+        self._insert(entry, lease_until, slot=slot)
+
+    def add_missed(self, entry: RunEntry) -> None:
+        """Insert what tells of starts that were missed."""
+        self._insert(entry, entry.started)
 
     def renew(
         self, run_id: str, progress: RunProgress | None, lease_until: datetime
@@ -138,13 +156,17 @@ class Runs:
             statement.returning(RUNS.c.cancel_requested)
         ).scalar_one_or_none()
 
-    def finish(self, entry: RunEntry) -> None:
-        """Write the end of a run, if it is still in progress."""
+    def finish(self, entry: RunEntry) -> bool:
+        """Write the end of a run if it is still in progress; tell whether it was.
+
+        The id of a run is its fencing token: each attempt has one of its own, and an end is written
+        once.
+        """
         values = _values(entry) | _progress_values(entry.progress)
         for kept in ("id", "removed", "cancel_requested"):
             del values[kept]
         statement = update(RUNS).where(RUNS.c.id == entry.id, IN_PROGRESS).values(**values)
-        self._connection.execute(statement)
+        return self._connection.execute(statement).rowcount == 1
 
     def request_cancel(self, run_id: str) -> None:
         """Ask a run to stop, if it is still in progress."""
@@ -211,10 +233,17 @@ class Runs:
             found += self._without_artifacts(past, limit - len(found), without)
         return found
 
-    def was_due(self, job_id: str, due: datetime) -> bool:
-        """Tell whether there is a run of a job for that instant."""
-        query = select(RUNS.c.id).where(RUNS.c.job_id == job_id, RUNS.c.due == due)
-        return self._connection.execute(query).one_or_none() is not None
+    def dealt_with(self, job_id: str) -> datetime | None:
+        """Return the last instant of a job that was run or recorded as missed."""
+        query = select(RUNS.c.due).where(RUNS.c.job_id == job_id, RUNS.c.due.is_not(None))
+        return self._connection.scalars(query.order_by(RUNS.c.due.desc()).limit(1)).one_or_none()
+
+    def ended(self, job_id: str) -> datetime | None:
+        """Return when the run of a job ended that began last."""
+        query = select(RUNS.c.finished).where(RUNS.c.job_id == job_id, RUNS.c.missed == 0)
+        return self._connection.scalars(
+            query.order_by(RUNS.c.started.desc(), RUNS.c.id.desc()).limit(1)
+        ).one_or_none()
 
     def forget_files(self, run_id: str) -> None:
         """Note that nothing of a run's set is left in the sink."""
@@ -235,6 +264,10 @@ class Runs:
         sorts = SORTS if job_id is None else JOB_SORTS
         rows, token = read_page(self._connection, query, sorts, order)
         return Page(tuple(map(_entry, rows)), token)
+
+    def _insert(self, entry: RunEntry, lease_until: datetime, **more: Any) -> None:
+        values = _values(entry) | _progress_values(entry.progress) | more
+        self._connection.execute(RUNS.insert().values(lease_until=lease_until, **values))
 
     def _without_artifacts(
         self, query: Select[Any], limit: int, without: datetime | None
@@ -305,6 +338,11 @@ def _values(entry: RunEntry) -> dict[str, Any]:
         "dataset": entry.settings.dataset,
         "settings": entry.settings.to_json(),
         "due": entry.due,
+        "attempt": entry.attempt,
+        "window_start": None if entry.window is None else entry.window.start,
+        "window_end": None if entry.window is None else entry.window.end,
+        "missed": entry.missed,
+        "missed_from": entry.missed_from,
         "started": entry.started,
         "finished": entry.finished,
         "status": entry.status,
@@ -336,6 +374,10 @@ def _entry(row: Row[Any]) -> RunEntry:
         owner=row.owner,
         settings=JobSettings.from_json(row.settings),
         due=row.due,
+        attempt=row.attempt,
+        window=_window(row.window_start, row.window_end),
+        missed=row.missed,
+        missed_from=row.missed_from,
         started=row.started,
         finished=row.finished,
         status=row.status,
@@ -361,3 +403,7 @@ def _entry(row: Row[Any]) -> RunEntry:
         signature=row.signature,
         expires=row.expires,
     )
+
+
+def _window(start: datetime | None, end: datetime | None) -> Timeframe | None:
+    return None if end is None else Timeframe(start, end)

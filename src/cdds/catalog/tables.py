@@ -28,6 +28,7 @@ from cdds.catalog.columns import EARLIEST, LATEST, Json, Moment, sortable
 METADATA = MetaData()
 
 IN_PROGRESS = text("status = 'in progress'")
+DEALT_WITH = text("status IN ('in progress', 'finished', 'missed')")
 HIDDEN = text("removed")
 REMOVING = text("state = 'removing'")
 UNTOLD = text("NOT told")
@@ -63,6 +64,11 @@ JOBS = Table(
     Column("latest_start", Moment(EARLIEST), nullable=False),
     Column("latest_status", sortable(), nullable=False),
     Column("latest_run", sortable()),
+    Column("running", Integer, nullable=False, server_default=text("0")),
+    Column("max_instances", Integer, nullable=False, server_default=text("1")),
+    Column("retrying", Moment()),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("watermark", Moment()),
 )
 
 RUNS = Table(
@@ -96,6 +102,12 @@ RUNS = Table(
     Column("digests", Text),
     Column("signature", Text),
     Column("expires", Moment()),
+    Column("attempt", Integer, nullable=False, server_default=text("1")),
+    Column("slot", Integer, nullable=False, server_default=text("0")),
+    Column("window_start", Moment()),
+    Column("window_end", Moment()),
+    Column("missed", Integer, nullable=False, server_default=text("0")),
+    Column("missed_from", Moment()),
 )
 
 ARTIFACTS = Table(
@@ -131,6 +143,15 @@ PREFERENCES = Table(
     Column("expires", Moment(), nullable=False),
     Column("told", Boolean, nullable=False),
     PrimaryKeyConstraint("tenant", "user"),
+)
+
+CHORES = Table(
+    "cdds_chores",
+    METADATA,
+    Column("name", sortable(), primary_key=True),
+    Column("next_start", Moment(), nullable=False),
+    Column("holder", Text),
+    Column("lease_until", Moment()),
 )
 
 AUDIT = Table(
@@ -186,15 +207,25 @@ _paged(
 _paged(RUNS, _TENANT_AND_OWNER, ("title_key", "id"))
 Index("cdds_runs_finished", RUNS.c.finished)
 Index("cdds_runs_hidden", RUNS.c.id, sqlite_where=HIDDEN, postgresql_where=HIDDEN)
-# One run of a job at a time, and one for each instant that it is due at.
+# As many runs of a job at a time as it has slots.
 Index(
     "cdds_runs_in_progress",
     RUNS.c.job_id,
+    RUNS.c.slot,
     unique=True,
     sqlite_where=IN_PROGRESS,
     postgresql_where=IN_PROGRESS,
 )
-Index("cdds_runs_due", RUNS.c.job_id, RUNS.c.due, unique=True)
+# Each instant that a job is due at is run to its end once, however often that has to be tried.
+Index(
+    "cdds_runs_dealt_with",
+    RUNS.c.job_id,
+    RUNS.c.due,
+    unique=True,
+    sqlite_where=DEALT_WITH,
+    postgresql_where=DEALT_WITH,
+)
+Index("cdds_runs_due", RUNS.c.job_id, RUNS.c.due, RUNS.c.attempt, unique=True)
 
 _paged(
     ARTIFACTS,

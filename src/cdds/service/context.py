@@ -53,6 +53,7 @@ class Context:
     history_lifetime: timedelta | None
     lease: timedelta
     notice: timedelta
+    retry_pause: timedelta
     listeners: tuple[Listener, ...]
     threads: int | None
 

@@ -57,6 +57,14 @@ class RunCancelled:
 
 
 @attrs.frozen(kw_only=True)
+class RunMissed:
+    """Starts of a job were missed; `run.error` says why, and `run.missed` how many."""
+
+    at: datetime
+    run: RunEntry
+
+
+@attrs.frozen(kw_only=True)
 class ArtifactStored:
     """An artifact can be downloaded."""
 
@@ -103,6 +111,7 @@ Event: TypeAlias = (
     | RunFinished
     | RunFailed
     | RunCancelled
+    | RunMissed
     | ArtifactStored
     | ArtifactDownloaded
     | ArtifactExpiring

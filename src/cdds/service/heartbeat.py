@@ -101,7 +101,7 @@ class Heartbeat:
         now = self._context.now()
         reached = None if progress is None else RunProgress.of(progress, self._run.started, now)
         with self._context.catalog.write() as transaction:
-            lease_until = transaction.lease_time() + self._context.lease
+            lease_until = transaction.now() + self._context.lease
             asked = transaction.runs.renew(self._run.id, reached, lease_until)
         self._lost = self._lost or asked is None
         self._stop = self._stop or asked is not False

@@ -134,6 +134,9 @@ class Jobs:
     def edit(self, principal: Principal, job_id: str, **changes: Any) -> JobEntry:
         """Change settings of a job; a run in progress keeps those that it began with.
 
+        With another recurrence its starts are reckoned anew. An incremental job whose source,
+        dataset or first start changes begins from there again.
+
         Args:
             principal: on whose behalf.
             job_id: the job.
@@ -160,7 +163,9 @@ class Jobs:
                 recipients_of(certificate, settings, now)
             edited = attrs.evolve(job, settings=settings, edited=now)
             if settings.recurrence != job.settings.recurrence:
-                edited = _begun(attrs.evolve(edited, started=False), now)
+                edited = _begun(transaction, attrs.evolve(edited, started=False))
+            if not settings.is_series_of(job.settings):
+                edited = attrs.evolve(edited, watermark=None)
             transaction.jobs.replace(edited)
             self._audit(transaction, principal, "job edited", edited, settings=sorted(changes))
             return edited
@@ -180,7 +185,7 @@ class Jobs:
             job = _find(transaction, principal, job_id, rights, lock=True)
             if job.suspended and job.next_start is None:
                 return job
-            suspended = attrs.evolve(job, suspended=True, next_start=None)
+            suspended = attrs.evolve(job, suspended=True, next_start=None, retrying=None)
             transaction.jobs.replace(suspended)
             self._audit(transaction, principal, "job suspended", suspended)
             return suspended
@@ -207,8 +212,7 @@ class Jobs:
                 )
             if not job.suspended:
                 return job
-            start = _next_start(job, self._context.now())
-            resumed = attrs.evolve(job, suspended=False, next_start=start)
+            resumed = _begun(transaction, attrs.evolve(job, suspended=False))
             transaction.jobs.replace(resumed)
             self._audit(transaction, principal, "job resumed", resumed)
             return resumed
@@ -264,22 +268,25 @@ class Jobs:
         return self._execution.run(job.id, actor=principal.user, progress=progress, cancel=cancel)
 
     def _insert(self, principal: Principal, settings: JobSettings) -> JobEntry:
-        now = self._context.now()
-        job = _begun(
-            JobEntry(
-                id=str(uuid.uuid4()),
-                tenant=principal.tenant,
-                owner=principal.user,
-                settings=settings,
-                created=now,
-            ),
-            now,
-        )
         with self._context.catalog.write() as transaction:
-            certificate = transaction.preferences.find(principal.tenant, principal.user)
-            recipients_of(certificate, settings, now)
-            transaction.jobs.add(job)
-            self._audit(transaction, principal, "job added", job)
+            return self._insert_within(transaction, principal, settings)
+
+    def _insert_within(
+        self, transaction: Transaction, principal: Principal, settings: JobSettings
+    ) -> JobEntry:
+        now = self._context.now()
+        certificate = transaction.preferences.find(principal.tenant, principal.user)
+        recipients_of(certificate, settings, now)
+        new = JobEntry(
+            id=str(uuid.uuid4()),
+            tenant=principal.tenant,
+            owner=principal.user,
+            settings=settings,
+            created=now,
+        )
+        job = _begun(transaction, new)
+        transaction.jobs.add(job)
+        self._audit(transaction, principal, "job added", job)
         return job
 
     def _check(self, settings: JobSettings, before: JobSettings | None = None) -> None:
@@ -351,26 +358,21 @@ def _check_callbacks(progress: object, cancel: object) -> None:
         raise JobError("cancel takes a token that can be set, such as a threading.Event")
 
 
-def _begun(job: JobEntry, now: datetime) -> JobEntry:
-    """Return a job with its first start, as the guide has it for each recurrence."""
+def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
+    """Return a job with its first start, as the guide has it for each recurrence.
+
+    No instant is due twice, whatever the job ran by before and wherever the time went.
+    """
     recurrence = job.settings.recurrence
+    now = transaction.now()
+    dealt_with = transaction.runs.dealt_with(job.id)
+    earliest = now if dealt_with is None else max(now, dealt_with + _TICK)
     if recurrence.is_immediate and not job.suspended:
-        return attrs.evolve(job, suspended=True, next_start=max(now, _used(job) + _TICK))
+        return attrs.evolve(job, suspended=True, next_start=earliest, retrying=None)
     if job.suspended:
         return job
-    return attrs.evolve(job, next_start=_next_start(job, now))
-
-
-def _next_start(job: JobEntry, now: datetime) -> datetime | None:
-    recurrence = job.settings.recurrence
-    if isinstance(recurrence, Once):
-        return recurrence.at
-    return recurrence.next_after(max(now, _used(job)))
-
-
-def _used(job: JobEntry) -> datetime:
-    """Return the last moment that a run may have been due at, for none is due at it again.
-
-    The latest run may have begun in this very moment, or later by the clock of another host.
-    """
-    return job.latest_start or job.created - _TICK
+    if isinstance(recurrence, Once) and recurrence.at is not None:
+        start: datetime | None = max(recurrence.at, earliest)
+    else:
+        start = recurrence.next_after(earliest - _TICK)
+    return attrs.evolve(job, next_start=start, retrying=None)

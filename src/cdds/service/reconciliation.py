@@ -16,7 +16,7 @@ import attrs
 from cdds.catalog import ArtifactEntry, ArtifactState, RunEntry
 from cdds.protocols import Stored
 from cdds.service.context import Context
-from cdds.service.execution import Execution
+from cdds.service.endings import end_lapsed
 
 _OURS = re.compile(r"export-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.")
 _AT_ONCE = 500
@@ -44,9 +44,8 @@ class Reconciled:
 class Reconciliation:
     """Finds what does not agree, and mends it."""
 
-    def __init__(self, context: Context, execution: Execution) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._execution = execution
 
     def run(self) -> Reconciled:
         """Compare storage and catalog, and mend what does not agree.
@@ -55,7 +54,7 @@ class Reconciliation:
             CatalogError: the catalog failed.
             SinkError: the storage cannot be listed, or a leftover not be removed.
         """
-        failed_runs = self._execution.end_lapsed()
+        failed_runs = end_lapsed(self._context)
         sizes: dict[str, int] = {}
         leftovers: list[str] = []
         foreign = 0

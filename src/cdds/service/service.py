@@ -22,6 +22,7 @@ from cdds.protocols import Clock, Sink, Storage
 from cdds.service.artifacts import Artifacts
 from cdds.service.audit import AuditTrail
 from cdds.service.context import Context, Seal, SourceOfTenant, StoringSink
+from cdds.service.endings import end_lapsed
 from cdds.service.events import Listener
 from cdds.service.execution import Execution
 from cdds.service.filters import check_number
@@ -65,6 +66,9 @@ class DownloadService:
         lifetime: how long artifacts are kept, at most 30 days.
         history_lifetime: how long runs stay in the history after their end; for ever when left out.
         lease: how long a run counts as alive after its last sign of life.
+        retry_pause: how long to wait before a scheduled run is tried again that failed with an
+            error that says it is worth it; each further pause is four times as long, an hour at
+            most.
         notice: how long before their expiry `retention.remind` tells of artifacts.
         listeners: called with events after they are committed.
         threads: how many threads deflate and validate in each run; two to four by default.
@@ -109,10 +113,17 @@ class DownloadService:
         history_lifetime: timedelta | None = None,
         lease: timedelta = timedelta(seconds=60),
         notice: timedelta = timedelta(days=3),
+        retry_pause: timedelta = timedelta(minutes=1),
         listeners: Iterable[Listener] = (),
         threads: int | None = None,
     ) -> None:
-        _check_spans(lifetime, history_lifetime, lease, notice)
+        _check_spans(
+            lifetime=lifetime,
+            history_lifetime=history_lifetime,
+            lease=lease,
+            notice=notice,
+            retry_pause=retry_pause,
+        )
         _check_parts(catalog, policy, seal, signer)
         if threads is not None:
             check_number(threads, "threads", 1, _MOST_THREADS)
@@ -129,6 +140,7 @@ class DownloadService:
             history_lifetime=history_lifetime,
             lease=lease,
             notice=notice,
+            retry_pause=retry_pause,
             listeners=_listeners(listeners),
             threads=threads,
         )
@@ -155,9 +167,9 @@ class DownloadService:
             JobError: `limit` is no whole number from 1 to 1,000,000.
         """
         check_number(limit, "limit", 1, _MOST)
-        self._execution.end_lapsed()
+        end_lapsed(self._context)
         with self._context.catalog.read() as transaction:
-            due = transaction.jobs.due(self._context.now(), limit)
+            due = transaction.jobs.due(transaction.now(), limit)
         finished = []
         for job_id in due:
             try:
@@ -180,13 +192,13 @@ class DownloadService:
             CatalogError: the catalog failed.
             SinkError: the storage failed.
         """
-        return Reconciliation(self._context, self._execution).run()
+        return Reconciliation(self._context).run()
 
 
 def _check_spans(
-    lifetime: timedelta, history_lifetime: timedelta | None, lease: timedelta, notice: timedelta
+    *, lifetime: timedelta, history_lifetime: timedelta | None, **spans: timedelta
 ) -> None:
-    spans = {"lifetime": lifetime, "lease": lease, "notice": notice}
+    spans["lifetime"] = lifetime
     if history_lifetime is not None:
         spans["history_lifetime"] = history_lifetime
     for name, span in spans.items():

@@ -1,0 +1,186 @@
+"""Claims runs: what a job is due for is planned, and the run begun, in one transaction.
+
+Place: before the exporter. Once a claim is committed the run is in progress and held by its lease;
+nothing of the sink was touched yet.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+import attrs
+
+from cdds.catalog import JobEntry, RunEntry, RunProgress, Transaction
+from cdds.crypto.certificates import Recipient
+from cdds.errors import CddsError, NotFound, NotRunnable, StillInProgress
+from cdds.schedule import Missed, Pending, Start, plan
+from cdds.service.context import Context
+from cdds.service.events import RunMissed
+from cdds.service.recipients import recipients_of
+
+
+@attrs.frozen
+class Claim:
+    """A run that has begun.
+
+    Attributes:
+        run: the run, which is in progress.
+        recipients: whom it is sealed for.
+        refusal: why it cannot go on; None where nothing is in its way.
+    """
+
+    run: RunEntry
+    recipients: tuple[Recipient, ...] = ()
+    refusal: CddsError | None = None
+
+
+class Claims:
+    """Begins runs, each in one transaction."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def requested(self, job_id: str, actor: str) -> Claim:
+        """Begin a run of a job because somebody asked for it.
+
+        Raises:
+            NotFound: there is no such job.
+            StillInProgress: as many runs of it are in progress as may be.
+            NotRunnable: it is a one-time job that has run.
+            CertificateError: the owner has no certificate that is valid now.
+        """
+        now = self._context.now()
+        with self._context.catalog.write() as transaction:
+            job = transaction.jobs.find(job_id, lock=True)
+            if job is None:
+                raise NotFound("there is no such job")
+            _check_runnable(job)
+            certificate = transaction.preferences.find(job.tenant, job.owner)
+            recipients = recipients_of(certificate, job.settings, now)
+            run = _new_run(job, now, recipients, moment=transaction.now())
+            if job.settings.is_one_time:
+                job = attrs.evolve(job, suspended=True, next_start=None, retrying=None)
+            self._begin(transaction, job, run, actor)
+        return Claim(run, recipients)
+
+    def due(self, job_id: str) -> Claim | None:
+        """Begin the run that a job is due for, and record the starts that it has missed.
+
+        Returns None where there is none, or another worker is at it.
+        """
+        now = self._context.now()
+        begun = None
+        with self._context.catalog.write() as transaction:
+            job = transaction.jobs.find(job_id, lock=True, skip_locked=True)
+            if job is None or job.is_full:
+                return None
+            planned = plan(_pending(transaction, job), transaction.now())
+            missed = [_missed_run(job, each, now) for each in planned.missed]
+            for entry in missed:
+                transaction.runs.add_missed(entry)
+            job = attrs.evolve(job, next_start=planned.next_start)
+            if planned.start is None:
+                transaction.jobs.replace(job)
+            else:
+                begun = self._begin_due(transaction, job, planned.start, now)
+        self._context.tell(*(RunMissed(at=now, run=entry) for entry in missed))
+        return begun
+
+    def _begin_due(
+        self, transaction: Transaction, job: JobEntry, start: Start, now: datetime
+    ) -> Claim:
+        certificate = transaction.preferences.find(job.tenant, job.owner)
+        recipients: tuple[Recipient, ...] = ()
+        refusal = None
+        try:
+            recipients = recipients_of(certificate, job.settings, now)
+        except CddsError as error:
+            refusal = error
+        run = _new_run(job, now, recipients, moment=start.due, start=start)
+        suspended = job.suspended or job.settings.is_one_time
+        job = attrs.evolve(job, suspended=suspended, retrying=None, failures=0)
+        self._begin(transaction, job, run)
+        return Claim(run, recipients, refusal)
+
+    def _begin(
+        self, transaction: Transaction, job: JobEntry, run: RunEntry, actor: str = ""
+    ) -> None:
+        transaction.runs.add(run, transaction.now() + self._context.lease)
+        transaction.jobs.replace(
+            attrs.evolve(
+                job,
+                started=True,
+                running=job.running + 1,
+                latest_run=run.id,
+                latest_start=run.started,
+                latest_status=run.status,
+            )
+        )
+        transaction.audit.append(
+            job.tenant, "run started", "run", run.id, at=run.started, actor=actor, job=job.id
+        )
+
+
+def _pending(transaction: Transaction, job: JobEntry) -> Pending:
+    return Pending(
+        recurrence=job.settings.recurrence,
+        next_start=job.next_start,
+        retrying=job.retrying,
+        failures=job.failures,
+        dealt_with=transaction.runs.dealt_with(job.id),
+        busy_until=transaction.runs.ended(job.id),
+        misfire=job.settings.misfire,
+        grace=job.settings.misfire_grace_time,
+    )
+
+
+def _new_run(
+    job: JobEntry,
+    now: datetime,
+    recipients: tuple[Recipient, ...],
+    *,
+    moment: datetime,
+    start: Start | None = None,
+) -> RunEntry:
+    return attrs.evolve(
+        _entry(job, now),
+        due=None if start is None else start.due,
+        attempt=1 if start is None else start.attempt,
+        window=job.settings.window(job.watermark, moment),
+        fingerprints=tuple(recipient.fingerprint for recipient in recipients),
+    )
+
+
+def _missed_run(job: JobEntry, missed: Missed, now: datetime) -> RunEntry:
+    return attrs.evolve(
+        _entry(job, now),
+        status="missed",
+        due=missed.last,
+        finished=now,
+        error=missed.reason,
+        missed=missed.count,
+        missed_from=missed.first,
+    )
+
+
+def _entry(job: JobEntry, now: datetime) -> RunEntry:
+    return RunEntry(
+        id=str(uuid.uuid4()),
+        job_id=job.id,
+        tenant=job.tenant,
+        owner=job.owner,
+        settings=job.settings,
+        started=now,
+        progress=RunProgress(
+            records=0, bytes_read=0, bytes_total=None, bytes_written=0, started=now, at=now
+        ),
+    )
+
+
+def _check_runnable(job: JobEntry) -> None:
+    if job.is_full:
+        raise StillInProgress("a run of this job is in progress; wait for its end, or cancel it")
+    # One that was hourly once may have finished before it became a one-time job.
+    if job.settings.is_one_time and job.started and job.latest_status == "finished":
+        raise NotRunnable("a one-time job runs once; clone it to run it again")

@@ -1,0 +1,176 @@
+"""Ends runs: each in one transaction, which says in its statements that the run was in progress.
+
+    finished: status, artifacts, the job's watermark and the audit together
+    otherwise: status and reason, and the next try where the error says it is worth one
+
+Place: after the exporter. A run ends once, whoever comes late: its id is its fencing token, for
+each attempt has one of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from cdds.catalog import (
+    ArtifactEntry,
+    JobEntry,
+    RunEntry,
+    RunProgress,
+    RunStatus,
+    Transaction,
+)
+from cdds.errors import RunLost
+from cdds.model import Progress
+from cdds.service.context import Context
+from cdds.service.events import Event, RunCancelled, RunFailed
+from cdds.service.retries import pause_after
+
+_LAPSED = "its worker gave no sign of life, and nothing of it is kept"
+_GIVEN_UP = "the run was given up, for it gave no sign of life; nothing of it is left"
+
+
+def end_lapsed(context: Context) -> tuple[str, ...]:
+    """End the runs whose worker gave no sign of life in time, and return them.
+
+    What they have left in the sink stays until `reconcile`.
+    """
+    with context.catalog.read() as transaction:
+        lapsed = transaction.runs.lapsed(transaction.now())
+    return tuple(run_id for job_id, run_id in lapsed if _end_lapsed(context, job_id, run_id))
+
+
+def _end_lapsed(context: Context, job_id: str, run_id: str) -> bool:
+    now = context.now()
+    with context.catalog.write() as transaction:
+        transaction.jobs.find(job_id, lock=True)  # the order in which all lock
+        run = transaction.runs.find(run_id, lock=True, hidden=True)
+        if run is None or not transaction.runs.is_lapsed(run_id, transaction.now()):
+            return False
+        retry_in = pause_after(run, context.retry_pause)
+        ended = end_run(transaction, run_id, "failed", _LAPSED, now=now, retry_in=retry_in)
+    if ended is not None:
+        context.tell(event_of(ended, now))
+    return ended is not None
+
+
+def finish_run(
+    transaction: Transaction, run: RunEntry, artifacts: Sequence[ArtifactEntry]
+) -> RunEntry:
+    """Write the end of a run whose set is in the sink; return it as it stands in the catalog now.
+
+    Raises:
+        RunLost: the run was given up by others.
+    """
+    job = transaction.jobs.find(run.job_id, lock=True)
+    present = transaction.runs.find(run.id, lock=True, hidden=True)
+    if present is not None and present.status in {"finished", "cancelled"}:
+        # An earlier try was committed and only its answer lost, or the run was given up after
+        # somebody had asked it to stop.
+        return present
+    if present is None:
+        raise RunLost(_GIVEN_UP)
+    if present.cancel_requested:
+        # Nothing of the result: what it names is about to be removed.
+        run = attrs.evolve(
+            present, status="cancelled", finished=run.finished, progress=run.progress
+        )
+        artifacts = ()
+    if not transaction.runs.finish(run):
+        raise RunLost(_GIVEN_UP)
+    transaction.artifacts.add(artifacts)
+    _note_end(transaction, job, run)
+    return run
+
+
+def end_run(
+    transaction: Transaction,
+    run_id: str,
+    status: RunStatus,
+    words: str | None,
+    *,
+    now: datetime,
+    progress: Progress | None = None,
+    retry_in: timedelta | None = None,
+) -> RunEntry | None:
+    """End a run that leaves nothing in the sink; return None if it had ended before.
+
+    With `retry_in` the job is due again after that time for the same instant.
+    """
+    known = transaction.runs.find(run_id, hidden=True)
+    if known is None:
+        return None
+    job = transaction.jobs.find(known.job_id, lock=True)
+    run = transaction.runs.find(run_id, lock=True, hidden=True)
+    if run is None:
+        return None
+    if run.cancel_requested:
+        status, words, retry_in = "cancelled", None, None
+    ended = ended_run(run, status, words, progress, now)
+    if not transaction.runs.finish(ended):
+        return None
+    _note_end(transaction, job, ended, retry_in)
+    return ended
+
+
+def ended_run(
+    run: RunEntry, status: RunStatus, words: str | None, progress: Progress | None, now: datetime
+) -> RunEntry:
+    """Return a run as it is after its end."""
+    at = max(now, run.started)
+    reached = run.progress if progress is None else RunProgress.of(progress, run.started, at)
+    return attrs.evolve(run, status=status, error=words, finished=at, progress=reached)
+
+
+def event_of(run: RunEntry, now: datetime) -> Event:
+    """Return what listeners are told of a run that has ended without artifacts."""
+    if run.status == "cancelled":
+        return RunCancelled(at=now, run=run)
+    return RunFailed(at=now, run=run)
+
+
+def _note_end(
+    transaction: Transaction,
+    job: JobEntry | None,
+    run: RunEntry,
+    retry_in: timedelta | None = None,
+) -> None:
+    """Write what the end of a run means for its job, which may be deleted by now."""
+    if job is not None:
+        changes: dict[str, Any] = {"running": job.running - 1}
+        if job.latest_run == run.id:
+            changes["latest_status"] = run.status
+        if run.status == "finished" and _moves_watermark(job, run):
+            changes["watermark"] = run.window.end if run.window else None
+        if retry_in is not None and _may_retry(job, run):
+            changes |= {
+                "next_start": transaction.now() + retry_in,
+                "retrying": run.due,
+                "failures": run.attempt,
+            }
+        transaction.jobs.replace(attrs.evolve(job, **changes))
+    transaction.audit.append(
+        run.tenant,
+        f"run {run.status}",
+        "run",
+        run.id,
+        at=run.finished or run.started,
+        job=run.job_id,
+    )
+
+
+def _moves_watermark(job: JobEntry, run: RunEntry) -> bool:
+    """Whether the window of a run goes on from where its job is, edited or not."""
+    if run.window is None or not job.settings.is_series_of(run.settings):
+        return False
+    return job.watermark is None or job.watermark == run.window.start
+
+
+def _may_retry(job: JobEntry, run: RunEntry) -> bool:
+    """Whether a job still wants the run that failed: it may have been edited or suspended."""
+    is_switched_off = job.suspended and not job.settings.is_one_time
+    is_edited = job.settings.recurrence != run.settings.recurrence
+    return not (is_switched_off or is_edited or job.retrying is not None)
