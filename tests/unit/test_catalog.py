@@ -10,15 +10,18 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 from catalogs import SHARED_KINDS
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, MetaData, create_engine, inspect, select, text
 
 from cdds.catalog import Catalog, JobEntry, JobSettings, migrations
+from cdds.catalog.audit import check_value
 from cdds.catalog.tables import METADATA, VERSION
 from cdds.errors import CatalogError, CatalogVersionError
+from cdds.schedule import Hourly
 
 KEY = b"k" * 32
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -29,6 +32,7 @@ JOB = JobEntry(
     settings=JobSettings(title="x", source="s", dataset="Interaction"),
     created=NOW,
 )
+RUN_ID = "00000000-0000-4000-8000-000000000001"
 
 NewCatalogUrl = Callable[[str], AbstractContextManager[str]]
 
@@ -98,21 +102,117 @@ def test_an_older_schema_is_brought_up_step_by_step_or_not_at_all(
     def broken(connection: Connection) -> None:
         connection.execute(text("INSERT INTO cdds_nowhere VALUES (3)"))
 
+    one, two = migrations.CURRENT + 1, migrations.CURRENT + 2
     with new_catalog_url(kind) as url, Catalog(url, audit_key=KEY) as catalog:
         with catalog.write() as transaction:
             transaction.jobs.add(JOB)
-        for steps in ({2: second, 3: broken}, {2: broken, 3: third}):
+        for steps in ({one: second, two: broken}, {one: broken, two: third}):
             with pytest.raises(CatalogError), catalog.write() as transaction:
-                migrations.migrate(transaction._connection, "", current=3, steps=steps)
+                migrations.migrate(transaction._connection, "", current=two, steps=steps)
             assert names(catalog) == set(METADATA.tables)
         with catalog.write() as transaction:
-            steps = {2: second, 3: third}
-            migrations.migrate(transaction._connection, "", current=3, steps=steps)
+            steps = {one: second, two: third}
+            migrations.migrate(transaction._connection, "", current=two, steps=steps)
         with catalog.read() as transaction:
             connection = transaction._connection
-            assert connection.execute(select(VERSION.c.version)).scalar_one() == 3
+            assert connection.execute(select(VERSION.c.version)).scalar_one() == two
             assert connection.execute(text("SELECT id FROM cdds_second")).scalars().all() == [3]
             assert transaction.jobs.find(JOB.id) == JOB
+
+
+FIRST_VERSION = Path(__file__).with_name("catalog_version_1.sql").read_text()
+FIRST_SETTINGS = (
+    '{"title": "x", "source": "s", "dataset": "Interaction", "description": "", '
+    '"media_types": null, "recurrence": {"kind": "hourly", "every": 4, "start": null}, '
+    '"timeframe": null, "split_size": null, "on_invalid": "fail", "max_rejects": 1000, '
+    '"level": "fast", "recipients": []}'
+)
+
+
+def make_first_version(url: str) -> None:
+    """Make a catalog of schema version 1, with a job whose run is in progress."""
+    is_sqlite = url.startswith("sqlite")
+    script = FIRST_VERSION
+    if is_sqlite:
+        script = script.replace(' COLLATE "C"', "").replace("TIMESTAMP WITH TIME ZONE", "DATETIME")
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    moment = NOW.replace(tzinfo=None) if is_sqlite else NOW
+    both = {
+        "tenant": "t",
+        "owner": "o",
+        "title_key": "x",
+        "source": "s",
+        "dataset": "Interaction",
+        "settings": FIRST_SETTINGS,
+        "started": True,
+    }
+    job = {"id": JOB.id, "created": moment, "suspended": False, "next_start": moment}
+    job |= {"latest_start": moment, "latest_status": "in progress", "latest_run": RUN_ID}
+    run = {"id": RUN_ID, "job_id": JOB.id, "status": "in progress", "lease_until": moment}
+    run |= {"started": moment, "cancel_requested": False, "removed": False, "fingerprints": "[]"}
+    run |= {"records": 0, "bytes_read": 0, "bytes_written": 0, "parts": 0}
+    run |= {"counts": '{"records":{},"rejects":0,"undated":0,"unmatched":0,"warnings":[]}'}
+    with engine.begin() as connection:
+        for statement in script.splitlines()[1:]:
+            connection.exec_driver_sql(statement)
+        tables = MetaData()
+        tables.reflect(connection)
+        for name, values in (
+            ("cdds_version", {"version": 1, "key_check": check_value(KEY)}),
+            ("cdds_jobs", both | job),
+            ("cdds_runs", both | run),
+        ):
+            connection.execute(tables.tables[name].insert().values(values))
+    engine.dispose()
+
+
+def shape(catalog: Catalog) -> Any:
+    """Return what the tables of a catalog are made of, in no order."""
+    with catalog.read() as transaction:
+        inspector = inspect(transaction._connection)
+        return {
+            name: (
+                {
+                    column["name"]: (str(column["type"]), column["nullable"], column["default"])
+                    for column in inspector.get_columns(name)
+                },
+                {
+                    index["name"]: (index["column_names"], index["unique"], _where(index))
+                    for index in inspector.get_indexes(name)
+                },
+                inspector.get_pk_constraint(name)["constrained_columns"],
+            )
+            for name in inspector.get_table_names()
+        }
+
+
+def _where(index: Any) -> str:
+    options = index.get("dialect_options", {})
+    return str(options.get("sqlite_where", options.get("postgresql_where")))
+
+
+@pytest.mark.parametrize("kind", SHARED_KINDS)
+def test_a_catalog_of_the_first_version_becomes_what_a_new_one_is(
+    new_catalog_url: NewCatalogUrl, kind: str
+) -> None:
+    with new_catalog_url(kind) as old_url, new_catalog_url(kind) as new_url:
+        make_first_version(old_url)
+        with Catalog(old_url, audit_key=KEY) as old, Catalog(new_url, audit_key=KEY) as new:
+            assert shape(old) == shape(new)
+            with old.read() as transaction:
+                job = transaction.jobs.find(JOB.id)
+                run = transaction.runs.find(RUN_ID)
+            assert job is not None
+            assert run is not None
+            assert (job.running, job.is_running, job.retrying, job.watermark) == (
+                1,
+                True,
+                None,
+                None,
+            )
+            assert job.settings == attrs.evolve(JOB.settings, recurrence=Hourly(4))
+            assert (run.attempt, run.window, run.missed) == (1, None, 0)
+            assert run.settings == job.settings
 
 
 def test_every_version_up_to_the_present_one_has_its_step() -> None:

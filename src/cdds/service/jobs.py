@@ -371,8 +371,10 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
         return attrs.evolve(job, suspended=True, next_start=earliest, retrying=None)
     if job.suspended:
         return job
-    if isinstance(recurrence, Once) and recurrence.at is not None:
-        start: datetime | None = max(recurrence.at, earliest)
+    if isinstance(recurrence, Once):
+        # Whoever resumes it late wants it now, also where it does not make up for what it misses.
+        is_late = job.settings.misfire == "none"
+        start = max(recurrence.at, earliest) if recurrence.at and is_late else recurrence.at
     else:
         start = recurrence.next_after(earliest - _TICK)
     return attrs.evolve(job, next_start=start, retrying=None)
