@@ -176,6 +176,30 @@ class SinceLastRun:
         return Timeframe(start, end if start is None else max(start, end))
 
 
+_SHORTEST_STEP = timedelta(minutes=1)
+_MOST_WINDOWS = 1000
+
+
+def cut(span: Timeframe, step: timedelta) -> tuple[Timeframe, ...]:
+    """Return the windows of a span, each as long as `step`, but for the last which may be shorter.
+
+    They are half-open and meet exactly.
+
+    Raises:
+        JobError: the span is open or empty, the step is shorter than a minute, or there would be
+            more than 1,000 windows.
+    """
+    if span.start is None or span.end is None or span.start >= span.end:
+        raise JobError("a span to be cut into windows has a start, and an end after it")
+    if not isinstance(step, timedelta) or step < _SHORTEST_STEP:
+        raise JobError("the step between windows is a timedelta of a minute or more")
+    count = -((span.start - span.end) // step)
+    if count > _MOST_WINDOWS:
+        raise JobError(f"{count} windows are too many; at most {_MOST_WINDOWS}: take longer steps")
+    borders = [span.start + number * step for number in range(count)]
+    return tuple(map(Timeframe, borders, (*borders[1:], span.end)))
+
+
 def _media_types(value: Iterable[str] | None) -> frozenset[str] | None:
     if value is None:
         return None

@@ -15,7 +15,11 @@ _REFUSED_IN_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _REFUSED_IN_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def line(value: object, what: str, most: int = 200) -> str:
+MAX_LINE = 200
+"""The most characters of a text of one line."""
+
+
+def line(value: object, what: str, most: int = MAX_LINE) -> str:
     """Return a text of one line.
 
     Raises:

@@ -189,6 +189,9 @@ def sound_values(
         "certificate": certificate,
         "head": service.audit.head(me),
         "lifetime": timedelta(hours=1),
+        "start": NOW - timedelta(days=1),
+        "end": NOW,
+        "step": timedelta(hours=1),
     }
 
 

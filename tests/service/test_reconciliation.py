@@ -12,6 +12,7 @@ from hosts import Host
 
 import cdds
 from cdds.errors import ArtifactGone, RunLost
+from cdds.service.execution import Execution
 from cdds.sinks.local import STAGED_PREFIX
 
 
@@ -32,11 +33,10 @@ def dies(host: Host, *, committed: bool) -> Any:
             left.append(run)
         raise Killed
 
-    execution = host.service._execution
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execution, "_try_to_end", lambda *_: None)
+        patch.setattr(Execution, "_try_to_end", lambda *_: None)
         if committed:
-            patch.setattr(execution, "_finish", kill)
+            patch.setattr(Execution, "_finish", kill)
         with pytest.raises(Killed):
             host.service.jobs.run_now(host.alice, job.id, progress=None if committed else killed)
     (run,) = host.service.history.list(host.alice, job_id=job.id).items

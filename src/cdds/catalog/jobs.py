@@ -5,7 +5,7 @@ Place: one table's queries; rules and permissions are the service's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -128,10 +128,12 @@ class Jobs:
         row = self._connection.execute(_query().where(wanted)).one_or_none()
         return None if row is None else _entry(row)
 
-    def due(self, now: datetime, limit: int) -> Sequence[str]:
+    def due(self, now: datetime, limit: int, without: Collection[str] = ()) -> Sequence[str]:
         """Return the jobs that are due at `now` and may begin, the longest due first."""
         may_begin = JOBS.c.running < JOBS.c.max_instances
         query = select(JOBS.c.id).where(JOBS.c.next_start <= now, may_begin)
+        if without:
+            query = query.where(JOBS.c.id.not_in(list(without)))
         return self._connection.scalars(
             query.order_by(JOBS.c.next_start, JOBS.c.id).limit(limit)
         ).all()

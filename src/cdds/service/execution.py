@@ -60,27 +60,31 @@ class Execution:
             CddsError: it was refused, failed, or was cancelled.
         """
         end_lapsed(self._context)
-        return self._carry_out(self._claims.requested(job_id, actor), progress, cancel)
+        return self.carry_out(self._claims.requested(job_id, actor), progress, cancel)
 
-    def run_due(self, job_id: str, stop: CancelToken | None = None) -> RunEntry | None:
-        """Run a job if it is due; return None where another worker was faster.
-
-        A run that cannot begin, because there is no certificate, is recorded as failed. One that is
-        stopped by `stop` is recorded so, and due again at once.
+    def claim_due(self, job_id: str) -> Claim | None:
+        """Begin the run that a job is due for; return None where another worker was faster.
 
         Raises:
-            CddsError: it failed, was cancelled or stopped.
+            CatalogError: the catalog failed.
         """
-        claimed = self._claims.due(job_id)
-        return None if claimed is None else self._carry_out(claimed, stop=stop)
+        return self._claims.due(job_id)
 
-    def _carry_out(
+    def carry_out(
         self,
         claimed: Claim,
         progress: ProgressListener | None = None,
         cancel: CancelToken | None = None,
         stop: CancelToken | None = None,
     ) -> RunEntry:
+        """Go on with a run that has begun, and return it when it has finished.
+
+        One that cannot go on, because there is no certificate, is recorded as failed; so is one
+        that `stop` has stopped, which is then due again at once.
+
+        Raises:
+            CddsError: it failed, was cancelled or stopped.
+        """
         run = claimed.run
         with ExitStack() as stack:
             heartbeat = Heartbeat(self._context, run, progress, stop if cancel is None else cancel)

@@ -7,7 +7,7 @@ does not look like a dead worker. It writes twice a second.
 from __future__ import annotations
 
 import logging
-import threading
+from contextlib import ExitStack
 from types import TracebackType
 
 from cdds.catalog import RunEntry, RunProgress
@@ -16,6 +16,7 @@ from cdds.model import Progress
 from cdds.protocols import CancelToken, ProgressListener
 from cdds.service.context import Context
 from cdds.service.events import RunProgressed
+from cdds.service.repeating import repeating
 
 INTERVAL = 0.5
 """The seconds between two signs of life."""
@@ -44,11 +45,10 @@ class Heartbeat:
         self._written: Progress | None = None
         self._told: Progress | None = None
         self._stop = self._lost = False
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"cdds-run-{run.id}", daemon=True)
+        self._open = ExitStack()
 
     def __enter__(self) -> Heartbeat:
-        self._thread.start()
+        self._open.enter_context(repeating(self._beat, INTERVAL, f"cdds-run-{self._run.id}"))
         return self
 
     def __exit__(
@@ -57,8 +57,7 @@ class Heartbeat:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._ended.set()
-        self._thread.join()
+        self._open.close()
 
     def __call__(self, progress: Progress) -> None:
         """Take note of the progress of the run, and tell of what is in the catalog by now.
@@ -89,12 +88,11 @@ class Heartbeat:
         return self._latest
 
     def _beat(self) -> None:
-        while not self._ended.wait(INTERVAL):
-            try:
-                self._sign()
-            except Exception as error:  # noqa: BLE001  # the lease may be long enough for another
-                words = str(error) if isinstance(error, CatalogError) else type(error).__name__
-                _log.warning("run %s: no sign of life could be given: %s", self._run.id, words)
+        try:
+            self._sign()
+        except Exception as error:  # noqa: BLE001  # the lease may be long enough for another
+            words = str(error) if isinstance(error, CatalogError) else type(error).__name__
+            _log.warning("run %s: no sign of life could be given: %s", self._run.id, words)
 
     def _sign(self) -> None:
         progress = self._latest

@@ -24,12 +24,14 @@ from cdds.errors import (
     StillInProgress,
     UnsupportedSource,
 )
+from cdds.model import Timeframe, cut
 from cdds.protocols import CancelToken, ProgressListener
 from cdds.schedule import Once, Recurrence
 from cdds.service.context import Context, identifier
 from cdds.service.execution import Execution
 from cdds.service.filters import checked
 from cdds.service.recipients import recipients_of
+from cdds.wording import MAX_LINE
 
 _TICK = timedelta(microseconds=1)
 _UNSUPPORTED = frozenset({"info mart", "infomart", "gim"})
@@ -64,7 +66,8 @@ class Jobs:
         self._check(settings)
         if settings.recipients:
             self._context.access.require(principal, Action.CHOOSE_RECIPIENTS)
-        return self._insert(principal, settings)
+        with self._context.catalog.write() as transaction:
+            return self._insert(transaction, principal, settings)
 
     def get(self, principal: Principal, job_id: str) -> JobEntry:
         """Return a job as it stands now.
@@ -130,6 +133,45 @@ class Jobs:
             CddsError: as `add`.
         """
         return self.add(principal, changed(self.get(principal, job_id).settings, changes))
+
+    def backfill(
+        self,
+        principal: Principal,
+        job_id: str,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+    ) -> tuple[JobEntry, ...]:
+        """Add one-time jobs that export a past span with the settings of a job, window by window.
+
+        The windows are half-open and meet exactly; the last one ends at `end`. Each is a job of the
+        principal's own that is due at once, with a title that names its window. The job itself
+        stays as it is: before an incremental job that begins at some moment, a backfill up to that
+        moment leaves neither a gap nor an overlap.
+
+        Args:
+            principal: on whose behalf.
+            job_id: the job to take the settings of.
+            start: where the first window begins, an aware datetime.
+            end: where the last window ends.
+            step: how long a window is, from a minute on.
+
+        Raises:
+            NotFound: there is none of that id that the principal sees.
+            JobError: the span or the step makes no sense, or there would be more than
+                1,000 windows.
+            CddsError: as `add`.
+        """
+        settings = self.get(principal, job_id).settings
+        windows = cut(Timeframe.between(start, end), step)
+        every = [_for_window(settings, window) for window in windows]
+        self._context.access.require(principal, Action.CHANGE)
+        if settings.recipients:
+            self._context.access.require(principal, Action.CHOOSE_RECIPIENTS)
+        for each in every:
+            self._check(each)
+        with self._context.catalog.write() as transaction:
+            return tuple(self._insert(transaction, principal, each) for each in every)
 
     def edit(self, principal: Principal, job_id: str, **changes: Any) -> JobEntry:
         """Change settings of a job; a run in progress keeps those that it began with.
@@ -267,11 +309,7 @@ class Jobs:
             job = _find(transaction, principal, job_id, rights)
         return self._execution.run(job.id, actor=principal.user, progress=progress, cancel=cancel)
 
-    def _insert(self, principal: Principal, settings: JobSettings) -> JobEntry:
-        with self._context.catalog.write() as transaction:
-            return self._insert_within(transaction, principal, settings)
-
-    def _insert_within(
+    def _insert(
         self, transaction: Transaction, principal: Principal, settings: JobSettings
     ) -> JobEntry:
         now = self._context.now()
@@ -349,6 +387,17 @@ def _find(
 def _check_start(recurrence: Recurrence, now: datetime) -> None:
     if isinstance(recurrence, Once) and recurrence.at is not None and recurrence.at <= now:
         raise JobError("the start lies in the past; use Once() to start at once")
+
+
+def _for_window(settings: JobSettings, window: Timeframe) -> JobSettings:
+    """Return the settings of a one-time job that exports a window."""
+    span = f"{_shown(window.start)} to {_shown(window.end)}"
+    title = f"{settings.title[: MAX_LINE - len(span) - 3]} ({span})"
+    return attrs.evolve(settings, title=title, recurrence=Once(), timeframe=window)
+
+
+def _shown(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}".removesuffix(" 00:00:00")
 
 
 def _check_callbacks(progress: object, cancel: object) -> None:

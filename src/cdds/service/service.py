@@ -5,7 +5,6 @@ Place: the top of the service, what a host makes once and shares. It has no rule
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -21,15 +20,15 @@ from cdds.model import Dataset
 from cdds.protocols import Clock, Sink, Storage
 from cdds.service.artifacts import Artifacts
 from cdds.service.audit import AuditTrail
+from cdds.service.chores import Chores
 from cdds.service.context import Context, Seal, SourceOfTenant, StoringSink
-from cdds.service.endings import end_lapsed
+from cdds.service.due import Due
 from cdds.service.events import Listener
 from cdds.service.execution import Execution
 from cdds.service.filters import check_number
 from cdds.service.history import History
 from cdds.service.jobs import Jobs
 from cdds.service.preferences import Preferences
-from cdds.service.reasons import in_words
 from cdds.service.reconciliation import Reconciled, Reconciliation
 from cdds.service.retention import Retention
 from cdds.sinks import open_sink
@@ -41,8 +40,6 @@ MAX_LIFETIME = timedelta(days=30)
 _LONGEST = timedelta(days=36_500)
 _MOST = 1_000_000
 _MOST_THREADS = 256
-
-_log = logging.getLogger(__name__)
 
 
 class DownloadService:
@@ -80,6 +77,8 @@ class DownloadService:
         preferences: the User preferences.
         audit: who did what.
         retention: the host's own work: what is past its time.
+        due: the host's own work: the runs that are due, for schedulers.
+        chores: the host's own work: what is done now and then, by one host of many.
 
     Raises:
         JobError: an argument is out of its range.
@@ -145,19 +144,21 @@ class DownloadService:
             threads=threads,
         )
         self._context = context
-        self._execution = Execution(context)
-        self.jobs = Jobs(context, self._execution)
+        execution = Execution(context)
+        self.jobs = Jobs(context, execution)
         self.history = History(context, self.jobs)
         self.artifacts = Artifacts(context)
         self.preferences = Preferences(context)
         self.audit = AuditTrail(context)
         self.retention = Retention(context)
+        self.due = Due(context, execution)
+        self.chores = Chores(context)
 
     def run_due(self, limit: int = 100) -> tuple[RunEntry, ...]:
         """Run the jobs that are due, one after another on this thread; return those that finished.
 
         A run that fails is logged and stands in the history. This is the host's own work, over all
-        tenants: call it from a loop, from cron, or from a worker.
+        tenants: call it from a loop, from cron, or from a worker; a `Scheduler` does so by itself.
 
         Args:
             limit: the most jobs to run.
@@ -167,19 +168,8 @@ class DownloadService:
             JobError: `limit` is no whole number from 1 to 1,000,000.
         """
         check_number(limit, "limit", 1, _MOST)
-        end_lapsed(self._context)
-        with self._context.catalog.read() as transaction:
-            due = transaction.jobs.due(transaction.now(), limit)
-        finished = []
-        for job_id in due:
-            try:
-                run = self._execution.run_due(job_id)
-            except Exception as error:  # noqa: BLE001  # one job must not keep others from running
-                _log.warning("job %s: its run failed: %s", job_id, in_words(error))
-            else:
-                if run is not None:
-                    finished.append(run)
-        return tuple(finished)
+        runs = (self.due.run(job_id).run for job_id in self.due.jobs(limit))
+        return tuple(run for run in runs if run is not None)
 
     def reconcile(self) -> Reconciled:
         """Hold the catalog against the storage, and mend what a crash has left.

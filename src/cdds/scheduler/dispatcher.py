@@ -1,0 +1,117 @@
+"""Looks for what is due again and again, and hands it to workers, until it is asked to stop.
+
+    what is due? --> a worker: claim, export, finish --> what is due? ...
+
+Place: what a `Scheduler` does from its start to its stop. Nothing of it is kept: a dispatcher that
+dies leaves runs whose leases end, and chores likewise.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from functools import partial
+
+from cdds.scheduler.chores import Chore
+from cdds.scheduler.workers import Workers
+from cdds.service import DownloadService
+from cdds.service.reasons import in_words
+
+_LONGEST_PAUSE = 30.0
+"""The most seconds between two looks at a catalog that fails."""
+
+_SET_ASIDE = 60.0
+"""The seconds for which a job that cannot be begun does not keep others from their turn."""
+
+_CLEANING_UP = 10.0
+"""The seconds that exports have to clean up after they were cancelled."""
+
+_log = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Hands out what is due from its start to its stop."""
+
+    def __init__(
+        self,
+        service: DownloadService,
+        chores: tuple[Chore, ...],
+        *,
+        workers: int,
+        poll_interval: float,
+    ) -> None:
+        self._service = service
+        self._chores = chores
+        self._poll_interval = poll_interval
+        self._workers = Workers(workers)
+        self._set_aside: dict[str, float] = {}
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._cancel = threading.Event()
+
+    def run(self) -> None:
+        """Look for what is due and hand it out, until `stop` is called."""
+        pause = self._poll_interval
+        while not self._stop.is_set():
+            try:
+                self._hand_out()
+                pause = self._poll_interval
+            except Exception as error:  # noqa: BLE001  # whatever it is, it must not end all
+                pause = min(2 * pause, max(_LONGEST_PAUSE, self._poll_interval))
+                _log.warning("nothing can be scheduled, trying again: %s", in_words(error))
+            self._wake.wait(pause)
+            self._wake.clear()
+
+    def stop(self) -> None:
+        """Begin nothing more; what runs goes on."""
+        self._stop.set()
+        self._wake.set()
+
+    def cancel(self) -> None:
+        """Stop the runs in progress; they are due again at once."""
+        self.stop()
+        self._cancel.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for what runs, and cancel it after some seconds; tell whether all has ended."""
+        until = time.monotonic() + seconds
+        while not self._cancel.is_set() and time.monotonic() < until:
+            if self._workers.wait(min(0.5, until - time.monotonic())):
+                return True
+        self.cancel()
+        return self._workers.wait(_CLEANING_UP)
+
+    def _hand_out(self) -> None:
+        for chore in self._chores:
+            if self._workers.free and self._is_due(chore):
+                self._workers.begin(chore.name, partial(self._do, chore))
+        free = self._workers.free
+        if not free:
+            return
+        for job_id in self._service.due.jobs(free, self._unwanted()):
+            self._workers.begin(job_id, partial(self._run, job_id))
+
+    def _is_due(self, chore: Chore) -> bool:
+        return chore.name not in self._workers.busy and self._service.chores.is_due(chore.name)
+
+    def _unwanted(self) -> frozenset[str]:
+        """Return what is worked at here, or could not be begun a moment ago."""
+        now = time.monotonic()
+        for job_id, until in tuple(self._set_aside.items()):
+            if until <= now:
+                del self._set_aside[job_id]
+        return self._workers.busy | self._set_aside.keys()
+
+    def _run(self, job_id: str) -> None:
+        ran = self._service.due.run(job_id, self._cancel)
+        if ran.outcome == "not begun":
+            self._set_aside[job_id] = time.monotonic() + _SET_ASIDE
+        elif ran.outcome != "nothing to do":
+            self._wake.set()
+
+    def _do(self, chore: Chore) -> None:
+        try:
+            self._service.chores.do(chore.name, chore.recurrence, chore.work)
+        except Exception as error:  # noqa: BLE001  # as above
+            _log.warning("%s could not be done: %s", chore.name, in_words(error))

@@ -1,0 +1,237 @@
+"""`Scheduler`: the runs of all jobs at their time, and the host's own work beside them.
+
+Place: above the service, what a host makes to have its jobs run. Any number of schedulers may work
+on one catalog, in one process or on many machines: the catalog says who runs what.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Any
+
+from cdds.catalog import RunEntry
+from cdds.errors import JobError
+from cdds.schedule import Hourly, Recurrence
+from cdds.scheduler.chores import chores_of
+from cdds.scheduler.dispatcher import Dispatcher
+from cdds.service import DownloadService
+
+_MOST_WORKERS = 64
+_SHORTEST_POLL = timedelta(milliseconds=10)
+_LONGEST_POLL = timedelta(minutes=5)
+_LONGEST_STOP = timedelta(days=1)
+_STOP_TIMEOUT = timedelta(seconds=30)
+
+_log = logging.getLogger(__name__)
+
+
+class Scheduler:
+    """Runs what is due, each start once, however many schedulers share the catalog.
+
+    A start is due by the clock of the catalog's database. It is claimed in one transaction, held by
+    a lease that is renewed while it runs, and finished in one transaction; what a crash leaves is
+    found when its lease ends, and tried again.
+
+    Args:
+        service: the service whose jobs are run.
+        poll_interval: how often the catalog is asked what is due, from 10 milliseconds to 5
+            minutes: a start is late by this at most while a worker is free.
+        sweep: when artifacts past their time are removed; None for never.
+        reconcile: when the catalog is held against the storage; None for never.
+        remind: when the listeners are told of what expires soon; None for never.
+
+    Raises:
+        JobError: an argument is out of its range.
+
+    >>> scheduler = Scheduler(service)
+    >>> scheduler.run_pending()  # what is due now, on this thread: for cron or a loop of your own
+    >>> with scheduler:  # on threads beside a web application
+    ...     serve_web_pages()
+    >>> scheduler.run_forever(workers=4, handle_signals=True)  # a process of its own
+    """
+
+    def __init__(
+        self,
+        service: DownloadService,
+        *,
+        poll_interval: timedelta = timedelta(seconds=1),
+        sweep: Recurrence | None = Hourly(1),  # noqa: B008  # a frozen value
+        reconcile: Recurrence | None = Hourly(24),  # noqa: B008
+        remind: Recurrence | None = Hourly(24),  # noqa: B008
+    ) -> None:
+        if not isinstance(service, DownloadService):
+            raise JobError("a scheduler takes a cdds.DownloadService")
+        _check_span("poll_interval", poll_interval, _SHORTEST_POLL, _LONGEST_POLL)
+        for name, recurrence in (("sweep", sweep), ("reconcile", reconcile), ("remind", remind)):
+            if recurrence is not None and not isinstance(recurrence, Recurrence):
+                raise JobError(f"{name} takes a recurrence, such as cdds.Hourly(1), or None")
+        self._service = service
+        self._poll_interval = poll_interval.total_seconds()
+        self._chores = chores_of(service, sweep=sweep, reconcile=reconcile, remind=remind)
+        self._lock = threading.Lock()
+        self._dispatcher: Dispatcher | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Scheduler:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def run_pending(self, limit: int = 100) -> tuple[RunEntry, ...]:
+        """Do what is due now on this thread, and return the runs that finished.
+
+        For hosts with a loop of their own, for cron, or for Celery beat; any number of them may do
+        so at once. What fails is logged, and stands in the history.
+
+        Args:
+            limit: the most jobs to run.
+
+        Raises:
+            CatalogError: the catalog failed.
+            JobError: `limit` is no whole number from 1 to 1,000,000.
+        """
+        for chore in self._chores:
+            if self._service.chores.is_due(chore.name):
+                self._service.chores.do(chore.name, chore.recurrence, chore.work)
+        return self._service.run_due(limit)
+
+    def run_forever(
+        self,
+        workers: int = 2,
+        *,
+        stop_timeout: timedelta = _STOP_TIMEOUT,
+        handle_signals: bool = False,
+    ) -> bool:
+        """Run what is due until `stop` is called, and return whether all that ran has ended.
+
+        Args:
+            workers: how many runs and chores may be in progress at once, 1 to 64.
+            stop_timeout: how long runs may go on after the stop before they are cancelled; they
+                then have 10 seconds to clean up, and are due again at once.
+            handle_signals: whether SIGTERM and SIGINT stop it; a second one cancels what runs. Only
+                the main thread can do so.
+
+        Raises:
+            JobError: an argument is out of its range, or the scheduler runs already.
+        """
+        _check_span("stop_timeout", stop_timeout, timedelta(), _LONGEST_STOP)
+        dispatcher = self._begin(workers)
+        try:
+            with _heeding_signals(dispatcher) if handle_signals else _heeding_nothing():
+                dispatcher.run()
+                return self._has_ended(dispatcher, stop_timeout)
+        finally:
+            dispatcher.cancel()
+            self._end(dispatcher)
+
+    def start(self, workers: int = 2) -> None:
+        """Run what is due on threads of this process, until `stop`.
+
+        Args:
+            workers: how many runs and chores may be in progress at once, 1 to 64.
+
+        Raises:
+            JobError: `workers` is out of its range, or the scheduler runs already.
+        """
+        self._begin(workers, on_thread=True)
+
+    def stop(self, timeout: timedelta = _STOP_TIMEOUT) -> bool:
+        """Begin nothing more, and return when what runs has ended; tell whether all has.
+
+        A `run_forever` on another thread is asked to stop, and this returns False at once.
+
+        Args:
+            timeout: how long runs may go on before they are cancelled; they then have 10 seconds to
+                clean up, and are due again at once.
+
+        Raises:
+            JobError: `timeout` is out of its range.
+        """
+        _check_span("timeout", timeout, timedelta(), _LONGEST_STOP)
+        with self._lock:
+            dispatcher, thread = self._dispatcher, self._thread
+        if dispatcher is None:
+            return True
+        dispatcher.stop()
+        if thread is None:
+            return False
+        thread.join()
+        has_ended = self._has_ended(dispatcher, timeout)
+        self._end(dispatcher)
+        return has_ended
+
+    def _begin(self, workers: int, *, on_thread: bool = False) -> Dispatcher:
+        is_number = isinstance(workers, int) and not isinstance(workers, bool)
+        if not is_number or not 1 <= workers <= _MOST_WORKERS:
+            raise JobError(f"workers is a whole number from 1 to {_MOST_WORKERS}")
+        with self._lock:
+            if self._dispatcher is not None:
+                raise JobError("the scheduler runs already; stop it first, or make another one")
+            dispatcher = self._dispatcher = Dispatcher(
+                self._service, self._chores, workers=workers, poll_interval=self._poll_interval
+            )
+            if on_thread:
+                self._thread = threading.Thread(
+                    target=dispatcher.run, name="cdds-scheduler", daemon=True
+                )
+                self._thread.start()
+        return dispatcher
+
+    def _has_ended(self, dispatcher: Dispatcher, timeout: timedelta) -> bool:
+        has_ended = dispatcher.wait(timeout.total_seconds())
+        if not has_ended:
+            _log.warning("some runs did not stop in time; their leases will end")
+        return has_ended
+
+    def _end(self, dispatcher: Dispatcher) -> None:
+        with self._lock:
+            if self._dispatcher is dispatcher:
+                self._dispatcher = self._thread = None
+
+
+def _check_span(name: str, value: object, least: timedelta, most: timedelta) -> None:
+    if not isinstance(value, timedelta) or not least <= value <= most:
+        raise JobError(f"{name} is a timedelta from {least} to {most}")
+
+
+@contextmanager
+def _heeding_signals(dispatcher: Dispatcher) -> Iterator[None]:
+    """Let SIGTERM and SIGINT stop a dispatcher, and cancel what it runs the second time.
+
+    Raises:
+        JobError: this is not the main thread.
+    """
+    asked = []
+
+    def heed(number: int, _: Any) -> None:
+        asked.append(number)
+        ask = dispatcher.stop if len(asked) == 1 else dispatcher.cancel
+        # On a thread: this one may hold the very lock of the event that is to be set.
+        threading.Thread(target=ask, name="cdds-stop").start()
+
+    if threading.current_thread() is not threading.main_thread():
+        raise JobError("only the main thread of a process can handle signals")
+    previous = {number: signal.signal(number, heed) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _heeding_nothing() -> Iterator[None]:
+    yield

@@ -1,0 +1,56 @@
+"""Threads that work, as many at once as are wanted, each for one piece of work.
+
+Place: below the dispatcher, which says what is worked at. Threads are daemons: one that a source
+keeps waiting for ever does not keep a process from its end.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class Workers:
+    """At most `count` threads, each at a piece of work that bears a key."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._changed = threading.Condition()
+        self._busy: set[str] = set()
+
+    @property
+    def free(self) -> int:
+        """How many more pieces of work can be begun."""
+        with self._changed:
+            return self._count - len(self._busy)
+
+    @property
+    def busy(self) -> frozenset[str]:
+        """The keys of what is worked at."""
+        with self._changed:
+            return frozenset(self._busy)
+
+    def begin(self, key: str, work: Callable[[], object]) -> None:
+        """Begin a piece of work, which must not raise."""
+        with self._changed:
+            self._busy.add(key)
+        threading.Thread(
+            target=self._work, args=(key, work), name=f"cdds-{key}", daemon=True
+        ).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until nothing is worked at; tell whether that was so in time."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: not self._busy, timeout=max(0.0, until - time.monotonic())
+            )
+
+    def _work(self, key: str, work: Callable[[], object]) -> None:
+        try:
+            work()
+        finally:
+            with self._changed:
+                self._busy.discard(key)
+                self._changed.notify_all()

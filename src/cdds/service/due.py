@@ -1,0 +1,83 @@
+"""The runs that are due, for whoever has threads to run them on.
+
+Place: the host's own work over all tenants, on behalf of no user; a scheduler does it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from typing import Literal, TypeAlias
+
+import attrs
+
+from cdds.catalog import RunEntry
+from cdds.errors import Cancelled
+from cdds.protocols import CancelToken
+from cdds.service.context import Context
+from cdds.service.endings import end_lapsed
+from cdds.service.execution import Execution
+from cdds.service.reasons import in_words
+
+Outcome: TypeAlias = Literal["finished", "failed", "not begun", "nothing to do"]
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Ran:
+    """What became of a job that was due.
+
+    Attributes:
+        outcome: whether a run of it finished or failed, or could not be begun; nothing was to be
+            done where another worker was at it, or its starts were missed.
+        run: the run that finished.
+    """
+
+    outcome: Outcome
+    run: RunEntry | None = None
+
+
+class Due:
+    """Finds the jobs that are due, and runs them."""
+
+    def __init__(self, context: Context, execution: Execution) -> None:
+        self._context = context
+        self._execution = execution
+
+    def jobs(self, limit: int, without: Collection[str] = ()) -> tuple[str, ...]:
+        """Return the ids of jobs that are due, the longest due first.
+
+        Runs whose worker gave no sign of life are ended before, so that their jobs are due again.
+
+        Args:
+            limit: the most ids.
+            without: jobs that are not wanted.
+
+        Raises:
+            CatalogError: the catalog failed.
+        """
+        end_lapsed(self._context)
+        with self._context.catalog.read() as transaction:
+            return tuple(transaction.jobs.due(transaction.now(), limit, without))
+
+    def run(self, job_id: str, stop: CancelToken | None = None) -> Ran:
+        """Run a job that is due on this thread; what it fails with is logged.
+
+        Args:
+            job_id: the job.
+            stop: set by another thread to stop the run, which is then due again at once.
+        """
+        try:
+            claim = self._execution.claim_due(job_id)
+        except Exception as error:  # noqa: BLE001  # one job must not keep others from running
+            _log.warning("job %s: its run could not be begun: %s", job_id, in_words(error))
+            return Ran("not begun")
+        if claim is None:
+            return Ran("nothing to do")
+        try:
+            return Ran("finished", self._execution.carry_out(claim, stop=stop))
+        except Exception as error:  # noqa: BLE001  # as above
+            level = logging.INFO if isinstance(error, Cancelled) else logging.WARNING
+            _log.log(level, "job %s: its run failed: %s", job_id, in_words(error))
+            return Ran("failed")
