@@ -28,6 +28,7 @@ class SimulatedCatalog(Catalog):
     def __init__(self, world: World, faults: float) -> None:
         self.world = world
         self.faults = faults
+        self._is_disturbed = True
         self.on_commit: Callable[[Connection], object] = lambda _: None
         super().__init__("sqlite://", audit_key=b"k" * 32, clock=TrueClock(world))
         event.listen(self._engine, "before_cursor_execute", self._before_statement)
@@ -40,20 +41,28 @@ class SimulatedCatalog(Catalog):
             yield connection
         if writes:
             # At once, before anybody else goes on.
-            with super()._begin(writes=False) as connection:
+            with self._undisturbed(), super()._begin(writes=False) as connection:
                 self.on_commit(connection)
         self._maybe_fail(0.3)
         self.world.step()
 
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        self._is_disturbed = False
+        try:
+            yield
+        finally:
+            self._is_disturbed = True
+
     def _before_statement(self, *_: Any) -> None:
         world = self.world
-        if world.current is None or world.process.is_dead:
+        if world.current is None or world.process.is_dead or not self._is_disturbed:
             return
-        if world.chance(self.faults / 200):
+        if world.chance(self.faults / 20):
             world.kill(world.process)
             # Not `Killed`: SQLAlchemy closes a connection that is left by such, and with it all.
             raise CatalogError("the process was killed")
-        self._maybe_fail(0.01)
+        self._maybe_fail(0.05)
 
     def _maybe_fail(self, share: float) -> None:
         world = self.world

@@ -6,28 +6,29 @@ name says what is wrong with it.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from unittest import mock
 
 import attrs
+import greenlet
 from sqlalchemy import Connection, update
 from world import World
 
-from cdds.catalog import ArtifactEntry, Catalog, JobEntry, RunEntry, Transaction
+from cdds.catalog import ArtifactEntry, Catalog, JobEntry, JobSettings, RunEntry, Transaction
+from cdds.catalog.artifacts import Artifacts
+from cdds.catalog.jobs import Jobs
 from cdds.catalog.runs import Runs
-from cdds.catalog.tables import IN_PROGRESS, RUNS
+from cdds.catalog.tables import IN_PROGRESS, JOBS, RUNS
 from cdds.errors import CddsError
 from cdds.model import SinceLastRun, Timeframe
-from cdds.schedule import Misfire, Pending, Plan, Start, plan
-from cdds.service import claims, endings, execution, reconciliation, retention
+from cdds.schedule import Pending, Plan, Start, plan
+from cdds.service import claims, endings, execution, reconciliation, removal, retention
 from cdds.service import jobs as jobs_page
 from cdds.service.claims import Claim, Claims
 from cdds.service.context import Context
-from cdds.service.heartbeat import Heartbeat
 from cdds.staging import Staging
 
 Mutant: TypeAlias = Callable[[], AbstractContextManager[object]]
@@ -46,7 +47,9 @@ def replaced(target: object, name: str, new: object) -> AbstractContextManager[o
     return mock.patch.object(target, name, new)
 
 
-def changed_plan(change: Callable[[Pending, datetime, Plan], Plan]) -> AbstractContextManager[object]:
+def changed_plan(
+    change: Callable[[Pending, datetime, Plan], Plan],
+) -> AbstractContextManager[object]:
     """Change what is planned."""
     return replaced(claims, "plan", lambda pending, now: change(pending, now, plan(pending, now)))
 
@@ -71,7 +74,9 @@ def changed_end(
 @contextmanager
 def without_unique_keys(*names: str) -> Iterator[None]:
     """Leave out keys of runs by which the database would refuse doubles."""
-    dropped = [index for index in RUNS.indexes if index.unique and (index.name in names or not names)]
+    dropped = [
+        index for index in RUNS.indexes if index.unique and (index.name in names or not names)
+    ]
     RUNS.indexes.difference_update(dropped)
     try:
         yield
@@ -86,37 +91,25 @@ def without_unique_keys(*names: str) -> Iterator[None]:
 @contextmanager
 def no_unique_key_and_a_check_before_the_claim() -> Iterator[None]:
     """The plan is made of what was read in an earlier transaction."""
-    due = Claims.due
+    due, find = Claims.due, Jobs.find
+    read_before: dict[greenlet.greenlet, JobEntry | None] = {}
 
-    def stale(self: Claims, job_id: str) -> Claim | None:
+    def read_first(self: Claims, job_id: str) -> Claim | None:
         with self._context.catalog.read() as transaction:
-            before = transaction.jobs.find(job_id)
-        if before is None:
-            return None
-        find = claims.Transaction.__dict__  # only to name the type that is meant
-        del find
-        known = {"job": before}
+            read_before[greenlet.getcurrent()] = find(transaction.jobs, job_id)
+        return due(self, job_id)
 
-        def pending(_: Transaction, job: JobEntry) -> Pending:
-            return _pending_of(known["job"])
+    def find_old(self: Jobs, job_id: str, **options: Any) -> JobEntry | None:
+        if options.get("skip_locked"):
+            return read_before.pop(greenlet.getcurrent())
+        return find(self, job_id, **options)
 
-        with replaced(claims, "_pending", pending):
-            return due(self, job_id)
-
-    with without_unique_keys(), replaced(Claims, "due", stale):
+    with (
+        without_unique_keys(),
+        replaced(Claims, "due", read_first),
+        replaced(Jobs, "find", find_old),
+    ):
         yield
-
-
-def _pending_of(job: JobEntry) -> Pending:
-    return Pending(
-        recurrence=job.settings.recurrence,
-        next_start=job.next_start,
-        retrying=job.retrying,
-        failures=job.failures,
-        dealt_with=job.dealt_with,
-        misfire=job.settings.misfire,
-        grace=job.settings.misfire_grace_time,
-    )
 
 
 @mutant
@@ -187,27 +180,14 @@ def runs_of_a_job_overlap() -> Iterator[None]:
     with (
         without_unique_keys("cdds_runs_in_progress"),
         replaced(JobEntry, "is_full", property(lambda _: False)),
-        replaced(
-            claims_jobs(),
-            "due",
-            _due_also_while_running,
-        ),
+        replaced(Jobs, "due", _due_also_while_running),
     ):
         yield
 
 
-def claims_jobs() -> Any:
-    """Return the table of jobs that the service asks what is due."""
-    from cdds.catalog.jobs import Jobs
-
-    return Jobs
-
-
 def _due_also_while_running(
-    self: Any, now: datetime, limit: int, without: Sequence[str] = ()
+    self: Jobs, now: datetime, limit: int, without: Collection[str] = ()
 ) -> Sequence[str]:
-    from cdds.catalog.tables import JOBS
-
     query = JOBS.select().where(JOBS.c.next_start <= now).limit(limit)
     found: list[str] = [row.id for row in self._connection.execute(query)]
     return found
@@ -470,8 +450,6 @@ def the_watermark_of_a_job_that_was_edited_moves() -> AbstractContextManager[obj
 
 @mutant
 def an_edit_keeps_the_watermark() -> AbstractContextManager[object]:
-    from cdds.catalog import JobSettings
-
     return replaced(JobSettings, "is_series_of", lambda *_: True)
 
 
@@ -485,8 +463,6 @@ def reconciling_removes_what_a_live_run_writes() -> AbstractContextManager[objec
 
 @mutant
 def the_sweep_removes_what_has_not_expired() -> AbstractContextManager[object]:
-    from cdds.catalog.artifacts import Artifacts
-
     removing = Artifacts.removing
 
     def all_of_them(self: Artifacts, limit: int, after: str = "") -> Sequence[ArtifactEntry]:
@@ -498,8 +474,6 @@ def the_sweep_removes_what_has_not_expired() -> AbstractContextManager[object]:
 
 @mutant
 def the_rows_of_artifacts_go_before_their_files() -> AbstractContextManager[object]:
-    from cdds.service import removal
-
     def forget_first(context: Context, run_id: str, artifacts: Any) -> Any:
         removal._forget(context, run_id, artifacts, "", "")
         return ()
@@ -515,5 +489,3 @@ def nothing_is_ever_reconciled() -> AbstractContextManager[object]:
 @mutant
 def nothing_is_ever_swept() -> AbstractContextManager[object]:
     return replaced(retention.Retention, "_due", lambda _: iter(()))
-
-

@@ -90,6 +90,7 @@ class SeenJob:
     is_gone: bool = False
     in_progress: dict[str, SeenRun] = attrs.field(factory=dict, repr=False)
     outcomes: dict[datetime, str] = attrs.field(factory=dict, repr=False)
+    failures: dict[datetime, int] = attrs.field(factory=dict, repr=False)
     owed: SeenRun | None = attrs.field(default=None, repr=False)
 
     @property
@@ -231,7 +232,7 @@ class Observer:
             return
         self.counts["retries"] += 1
         self._check(job.outcomes.get(due) == "failed", "a retry of what has not failed", run)
-        self._check(run.attempt <= run.max_retries + 1, "too many retries", run)
+        self._check(job.failures.get(due, 0) >= run.attempt - 1, "too many retries", run)
         self._record(job, due, "in progress")
         if job.owed is not None and job.owed.due == due:
             job.owed = None
@@ -270,6 +271,7 @@ class Observer:
         is_worth_it = any(words in run.error for words in _TRANSIENT)
         if is_worth_it and run.due is not None and run.attempt <= run.max_retries:
             job.owed = run
+            job.failures[run.due] = run.attempt
 
     def _was_in_trouble(self, run: SeenRun) -> bool:
         worker = run.worker
@@ -382,7 +384,8 @@ class Observer:
 
     def _check(self, is_kept: object, what: str, about: object) -> None:
         if not is_kept:
-            raise Violation(f"{what}, at {self._world.now}: {about}")
+            self._world.failure = Violation(f"{what}, at {self._world.now}: {about}")
+            raise self._world.failure
 
 
 def _series(settings: JobSettings) -> tuple[Any, ...] | None:

@@ -52,12 +52,12 @@ USERS = tuple(cdds.Principal(name, tenant) for tenant in ("acme", "globex") for 
 class Scale:
     """How large a world is, and how rough."""
 
-    days: float = 5.0
-    jobs: int = 40
+    days: float = 1.0
+    jobs: int = 20
     workers: int = 3
-    faults: float = 0.002
-    crashes_a_day: float = 6.0
-    edits_a_day: float = 40.0
+    faults: float = 0.004
+    crashes_a_day: float = 24.0
+    edits_a_day: float = 400.0
     poll: float = 600.0
     drain: timedelta = timedelta(hours=12)
 
@@ -86,10 +86,14 @@ def simulate(seed: int, scale: Scale | None = None) -> Report:
         Violation: a promise was broken; the message tells the seed.
     """
     with _replaced() as rooms:
+        simulation = Simulation(seed, scale or Scale(), rooms)
         try:
-            return Simulation(seed, scale or Scale(), rooms).run()
+            return simulation.run()
         except Violation as error:
-            raise Violation(f"seed {seed}: {error}") from error
+            raise Violation(f"seed {seed}: {error}") from None
+        finally:
+            simulation.world.end()
+            simulation.catalog.close()
 
 
 class Simulation:
@@ -227,7 +231,8 @@ class Simulation:
 
     def _a_job(self) -> tuple[str, cdds.Principal]:
         owner = self.random.choice(USERS)
-        jobs = self.service.jobs.list(owner, sort="created", limit=500).items
+        status: Any = self.random.choice([None, "in progress"])
+        jobs = self.service.jobs.list(owner, status=status, limit=500).items
         if not jobs:
             raise JobError("there is none")
         return self.random.choice(jobs).id, owner
@@ -263,7 +268,14 @@ class Simulation:
     # --- chaos ------------------------------------------------------------------------------------
 
     def _wreak(self) -> None:
-        deeds = (self._kill, self._kill, self._freeze, self._skew, self._stop_clock)
+        deeds = (
+            self._kill,
+            self._kill,
+            self._black_out,
+            self._freeze,
+            self._skew,
+            self._stop_clock,
+        )
         while not self.is_calm:
             self.world.pause(self.random.expovariate(self.scale.crashes_a_day / 86_400))
             number = self.random.randrange(len(self.workers))
@@ -272,6 +284,12 @@ class Simulation:
 
     def _kill(self, number: int) -> None:
         self.world.kill(self.workers[number])
+
+    def _black_out(self, _: int) -> None:
+        """Have no worker at all for some hours."""
+        for process in self.workers:
+            self.world.kill(process)
+        self.world.pause(3600 * self.random.choice([0.1, 2, 7]))
 
     def _revive(self) -> None:
         """Start again what has died, some time later: a worker, or a statement that killed it."""
@@ -420,8 +438,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seed", type=int, nargs="?", default=random.randrange(10**6))
     parser.add_argument("--seeds", type=int, default=1, help="how many histories")
-    parser.add_argument("--days", type=float, default=5.0)
-    parser.add_argument("--jobs", type=int, default=40)
+    parser.add_argument("--days", type=float, default=1.0)
+    parser.add_argument("--jobs", type=int, default=20)
     options = parser.parse_args()
     for seed in range(options.seed, options.seed + options.seeds):
         start = time.perf_counter()

@@ -62,6 +62,8 @@ class World:
         self.now = EPOCH
         self.steps = 0
         self.current: Task | None = None
+        self.failure: BaseException | None = None
+        self._processes: list[Process] = []
         self._waiting: list[tuple[datetime, float, int, Task]] = []
         self._numbers = itertools.count()
         self._hub = greenlet.getcurrent()
@@ -74,6 +76,7 @@ class World:
 
     def spawn(self, process: Process, work: Callable[[], object], after: float = 0.0) -> Task:
         """Begin a task of a process after some seconds."""
+        self._processes.append(process)
 
         def run() -> None:
             try:
@@ -108,7 +111,10 @@ class World:
             raise Killed
 
     def run(self, until: datetime) -> None:
-        """Let everything go on until a moment."""
+        """Let everything go on until a moment, or until something is found to be wrong.
+
+        What is wrong is raised here, for the code that is watched may keep an exception to itself.
+        """
         while self._waiting and self._waiting[0][0] <= until:
             moment, _, _, task = heapq.heappop(self._waiting)
             self.now = max(self.now, moment)
@@ -122,11 +128,23 @@ class World:
                 task.thread.switch()
             finally:
                 self.current = None
+            if self.failure is not None:
+                raise self.failure
         self.now = max(self.now, until)
 
     def kill(self, process: Process) -> None:
         """Kill a process; its tasks unwind when their turn comes, without any effect."""
         process.is_dead = True
+
+    def end(self) -> None:
+        """Kill all that is left, and let it unwind."""
+        self.failure = None
+        for process in self._processes:
+            process.is_dead = True
+        while self._waiting:
+            self.current = heapq.heappop(self._waiting)[-1]
+            self.current.thread.switch()
+        self.current = None
 
     def chance(self, probability: float) -> bool:
         """Decide something by the seed."""
