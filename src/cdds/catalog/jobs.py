@@ -43,6 +43,7 @@ class JobEntry:
         suspended: whether its starts are switched off.
         started: whether a run of it has ever begun.
         next_start: when it is due next; None if it is not.
+        dealt_with: the last instant that was run or recorded as missed; None before the first.
         retrying: the instant that a failed run is tried again for at the next start.
         failures: how often the run for that instant has failed.
         watermark: where the window of its last finished run ended, if it is incremental.
@@ -62,6 +63,7 @@ class JobEntry:
     suspended: bool = False
     started: bool = False
     next_start: datetime | None = None
+    dealt_with: datetime | None = None
     retrying: datetime | None = None
     failures: int = 0
     watermark: datetime | None = None
@@ -194,6 +196,7 @@ def _values(entry: JobEntry) -> dict[str, Any]:
         "latest_run": entry.latest_run,
         "running": entry.running,
         "max_instances": entry.settings.max_instances,
+        "dealt_with": entry.dealt_with,
         "retrying": entry.retrying,
         "failures": entry.failures,
         "watermark": entry.watermark,
@@ -217,6 +220,7 @@ def _entry(row: Row[Any]) -> JobEntry:
         latest_start=values[JOBS.c.latest_start],
         latest_status=status,
         running=values[JOBS.c.running],
+        dealt_with=values[JOBS.c.dealt_with],
         retrying=values[JOBS.c.retrying],
         failures=values[JOBS.c.failures],
         watermark=values[JOBS.c.watermark],

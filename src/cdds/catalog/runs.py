@@ -233,11 +233,6 @@ class Runs:
             found += self._without_artifacts(past, limit - len(found), without)
         return found
 
-    def dealt_with(self, job_id: str) -> datetime | None:
-        """Return the last instant of a job that was run or recorded as missed."""
-        query = select(RUNS.c.due).where(RUNS.c.job_id == job_id, RUNS.c.due.is_not(None))
-        return self._connection.scalars(query.order_by(RUNS.c.due.desc()).limit(1)).one_or_none()
-
     def ended(self, job_id: str) -> datetime | None:
         """Return when the run of a job ended that began last."""
         query = select(RUNS.c.finished).where(RUNS.c.job_id == job_id, RUNS.c.missed == 0)

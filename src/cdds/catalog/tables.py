@@ -66,6 +66,7 @@ JOBS = Table(
     Column("latest_run", sortable()),
     Column("running", Integer, nullable=False, server_default=text("0")),
     Column("max_instances", Integer, nullable=False, server_default=text("1")),
+    Column("dealt_with", Moment()),
     Column("retrying", Moment()),
     Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("watermark", Moment()),

@@ -14,7 +14,7 @@ import attrs
 from cdds.catalog import JobEntry, RunEntry, RunProgress, Transaction
 from cdds.crypto.certificates import Recipient
 from cdds.errors import CddsError, NotFound, NotRunnable, StillInProgress
-from cdds.schedule import Missed, Pending, Start, plan
+from cdds.schedule import Missed, Pending, Plan, Start, plan
 from cdds.service.context import Context
 from cdds.service.events import RunMissed
 from cdds.service.recipients import recipients_of
@@ -79,7 +79,9 @@ class Claims:
             missed = [_missed_run(job, each, now) for each in planned.missed]
             for entry in missed:
                 transaction.runs.add_missed(entry)
-            job = attrs.evolve(job, next_start=planned.next_start)
+            job = attrs.evolve(
+                job, next_start=planned.next_start, dealt_with=_dealt_with(job, planned)
+            )
             if planned.start is None:
                 transaction.jobs.replace(job)
             else:
@@ -128,11 +130,21 @@ def _pending(transaction: Transaction, job: JobEntry) -> Pending:
         next_start=job.next_start,
         retrying=job.retrying,
         failures=job.failures,
-        dealt_with=transaction.runs.dealt_with(job.id),
+        dealt_with=job.dealt_with,
         busy_until=transaction.runs.ended(job.id),
         misfire=job.settings.misfire,
         grace=job.settings.misfire_grace_time,
     )
+
+
+def _dealt_with(job: JobEntry, planned: Plan) -> datetime | None:
+    """Return the last instant that a job has dealt with, once a plan is carried out."""
+    instants = [missed.last for missed in planned.missed]
+    if planned.start is not None:
+        instants.append(planned.start.due)
+    if job.dealt_with is not None:
+        instants.append(job.dealt_with)
+    return max(instants, default=None)
 
 
 def _new_run(

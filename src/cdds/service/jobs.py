@@ -414,8 +414,7 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
     """
     recurrence = job.settings.recurrence
     now = transaction.now()
-    dealt_with = transaction.runs.dealt_with(job.id)
-    earliest = now if dealt_with is None else max(now, dealt_with + _TICK)
+    earliest = now if job.dealt_with is None else max(now, job.dealt_with + _TICK)
     if recurrence.is_immediate and not job.suspended:
         return attrs.evolve(job, suspended=True, next_start=earliest, retrying=None)
     if job.suspended:
