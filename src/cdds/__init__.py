@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from cdds.reject import Reject
     from cdds.schedule import Hourly, Once
+    from cdds.scheduler import Scheduler
     from cdds.service import DownloadService
 
 _HOMES = {
@@ -60,6 +61,7 @@ _HOMES = {
     "Principal": "access",
     "Progress": "model",
     "Reject": "reject",
+    "Scheduler": "scheduler",
     "Selection": "model",
     "Signer": "crypto",
     "Timeframe": "model",
@@ -99,6 +101,7 @@ __all__ = [
     "Principal",
     "Progress",
     "Reject",
+    "Scheduler",
     "Selection",
     "Signer",
     "Timeframe",

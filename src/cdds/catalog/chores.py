@@ -6,6 +6,7 @@ was, so that of several hosts one does it, and a late one changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import Connection, or_, select, update
@@ -20,13 +21,16 @@ class Chores:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def is_due(self, name: str, now: datetime) -> bool:
-        """Tell whether a chore is due and nobody is at it; one that is not known is."""
-        query = select(CHORES.c.next_start, CHORES.c.lease_until).where(CHORES.c.name == name)
-        row = self._connection.execute(query).one_or_none()
-        if row is None:
-            return True
-        return row.next_start <= now and (row.lease_until is None or row.lease_until <= now)
+    def due(self, names: Collection[str], now: datetime) -> list[str]:
+        """Return those of some chores that are due and nobody is at; one that is not known is."""
+        query = select(CHORES).where(CHORES.c.name.in_(list(names)))
+        rows = self._connection.execute(query).all()
+        waiting = {
+            row.name
+            for row in rows
+            if row.next_start > now or (row.lease_until is not None and row.lease_until > now)
+        }
+        return [name for name in names if name not in waiting]
 
     def claim(self, name: str, holder: str, now: datetime, lease_until: datetime) -> bool:
         """Take a chore that is due until the lease ends; tell whether it was there to be taken."""

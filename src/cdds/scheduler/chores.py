@@ -15,9 +15,8 @@ from cdds.service import DownloadService
 
 @attrs.frozen
 class Chore:
-    """A piece of the host's own work: its name in the catalog, how often, and what it is."""
+    """A piece of the host's own work: how often, and what it is."""
 
-    name: str
     recurrence: Recurrence
     work: Callable[[], object]
 
@@ -28,13 +27,13 @@ def chores_of(
     sweep: Recurrence | None,
     reconcile: Recurrence | None,
     remind: Recurrence | None,
-) -> tuple[Chore, ...]:
-    """Return the chores of a service, without those that have no recurrence."""
+) -> dict[str, Chore]:
+    """Return the chores of a service by their names, without those that have no recurrence."""
     works = (
         ("sweep", sweep, service.retention.sweep),
         ("reconcile", reconcile, service.reconcile),
         ("remind", remind, service.retention.remind),
     )
-    return tuple(
-        Chore(name, recurrence, work) for name, recurrence, work in works if recurrence is not None
-    )
+    return {
+        name: Chore(recurrence, work) for name, recurrence, work in works if recurrence is not None
+    }

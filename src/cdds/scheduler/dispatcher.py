@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from cdds.scheduler.chores import Chore
@@ -36,7 +37,7 @@ class Dispatcher:
     def __init__(
         self,
         service: DownloadService,
-        chores: tuple[Chore, ...],
+        chores: Mapping[str, Chore],
         *,
         workers: int,
         poll_interval: float,
@@ -83,17 +84,16 @@ class Dispatcher:
         return self._workers.wait(_CLEANING_UP)
 
     def _hand_out(self) -> None:
-        for chore in self._chores:
-            if self._workers.free and self._is_due(chore):
-                self._workers.begin(chore.name, partial(self._do, chore))
+        if not self._workers.free:
+            return
+        idle = self._chores.keys() - self._workers.busy
+        for name in self._service.chores.due(sorted(idle))[: self._workers.free]:
+            self._workers.begin(name, partial(self._do, name, self._chores[name]))
         free = self._workers.free
         if not free:
             return
         for job_id in self._service.due.jobs(free, self._unwanted()):
             self._workers.begin(job_id, partial(self._run, job_id))
-
-    def _is_due(self, chore: Chore) -> bool:
-        return chore.name not in self._workers.busy and self._service.chores.is_due(chore.name)
 
     def _unwanted(self) -> frozenset[str]:
         """Return what is worked at here, or could not be begun a moment ago."""
@@ -110,8 +110,8 @@ class Dispatcher:
         elif ran.outcome != "nothing to do":
             self._wake.set()
 
-    def _do(self, chore: Chore) -> None:
+    def _do(self, name: str, chore: Chore) -> None:
         try:
-            self._service.chores.do(chore.name, chore.recurrence, chore.work)
+            self._service.chores.do(name, chore.recurrence, chore.work)
         except Exception as error:  # noqa: BLE001  # as above
-            _log.warning("%s could not be done: %s", chore.name, in_words(error))
+            _log.warning("%s could not be done: %s", name, in_words(error))

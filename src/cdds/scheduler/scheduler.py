@@ -103,9 +103,9 @@ class Scheduler:
             CatalogError: the catalog failed.
             JobError: `limit` is no whole number from 1 to 1,000,000.
         """
-        for chore in self._chores:
-            if self._service.chores.is_due(chore.name):
-                self._service.chores.do(chore.name, chore.recurrence, chore.work)
+        for name in self._service.chores.due(self._chores):
+            chore = self._chores[name]
+            self._service.chores.do(name, chore.recurrence, chore.work)
         return self._service.run_due(limit)
 
     def run_forever(

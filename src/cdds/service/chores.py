@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from cdds.errors import CatalogError
@@ -30,14 +30,16 @@ class Chores:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def is_due(self, name: str) -> bool:
-        """Tell whether a chore is due and nobody is at it; one that was never done is.
+    def due(self, names: Collection[str]) -> list[str]:
+        """Return those of some chores that are due and nobody is at; one that was never done is.
 
         Raises:
             CatalogError: the catalog failed.
         """
+        if not names:
+            return []
         with self._context.catalog.read() as transaction:
-            return transaction.chores.is_due(name, transaction.now())
+            return transaction.chores.due(names, transaction.now())
 
     def do(self, name: str, recurrence: Recurrence, work: Callable[[], object]) -> bool:
         """Do a chore on this thread if it is due; tell whether it was done.

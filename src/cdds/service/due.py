@@ -57,6 +57,12 @@ class Due:
         Raises:
             CatalogError: the catalog failed.
         """
+        with self._context.catalog.read() as transaction:
+            now = transaction.now()
+            lapsed = transaction.runs.lapsed(now)
+            due = transaction.jobs.due(now, limit, without)
+        if not lapsed:
+            return tuple(due)
         end_lapsed(self._context)
         with self._context.catalog.read() as transaction:
             return tuple(transaction.jobs.due(transaction.now(), limit, without))
