@@ -108,7 +108,7 @@ class Dispatcher:
             self._chores_from = time.monotonic() + self._chores_pause
 
     def _unwanted(self) -> frozenset[str]:
-        """Return what is worked at here, or could not be begun a moment ago."""
+        """Return what is worked at here, or could not be begun here a moment ago."""
         now = time.monotonic()
         for job_id, until in tuple(self._set_aside.items()):
             if until <= now:
@@ -119,8 +119,10 @@ class Dispatcher:
         ran = self._service.due.run(job_id, self._cancel)
         if ran.outcome == "not begun":
             self._set_aside[job_id] = time.monotonic() + _SET_ASIDE
-        elif ran.outcome != "nothing to do":
-            self._wake.set()
+            return
+        if ran.outcome == "nothing to do":  # others were faster: let them have it, take another one
+            self._set_aside[job_id] = time.monotonic() + self._poll_interval
+        self._wake.set()
 
     def _do(self, name: str, chore: Chore) -> None:
         try:
