@@ -22,6 +22,9 @@ from cdds.service.reasons import in_words
 _LONGEST_PAUSE = 30.0
 """The most seconds between two looks at a catalog that fails."""
 
+_CHORES = 10.0
+"""The most seconds that a chore waits to be looked for, where the catalog is asked that often."""
+
 _SET_ASIDE = 60.0
 """The seconds for which a job that cannot be begun does not keep others from their turn."""
 
@@ -45,6 +48,8 @@ class Dispatcher:
         self._service = service
         self._chores = chores
         self._poll_interval = poll_interval
+        self._chores_pause = max(poll_interval, min(10 * poll_interval, _CHORES))
+        self._chores_from = time.monotonic()
         self._workers = Workers(workers)
         self._set_aside: dict[str, float] = {}
         self._wake = threading.Event()
@@ -84,19 +89,26 @@ class Dispatcher:
         return self._workers.wait(_CLEANING_UP)
 
     def _hand_out(self) -> None:
-        if not self._workers.free:
-            return
-        idle = self._chores.keys() - self._workers.busy
-        for name in self._service.chores.due(sorted(idle))[: self._workers.free]:
-            self._workers.begin(name, partial(self._do, name, self._chores[name]))
+        if self._workers.free and time.monotonic() >= self._chores_from:
+            self._hand_out_chores()
         free = self._workers.free
         if not free:
             return
         for job_id in self._service.due.jobs(free, self._unwanted()):
             self._workers.begin(job_id, partial(self._run, job_id))
 
+    def _hand_out_chores(self) -> None:
+        """Begin the chores that are due; they are looked for more seldom, being no user's."""
+        idle = self._chores.keys() - self._workers.busy
+        due = self._service.chores.due(sorted(idle))
+        begun = due[: self._workers.free]
+        for name in begun:
+            self._workers.begin(name, partial(self._do, name, self._chores[name]))
+        if begun == due:
+            self._chores_from = time.monotonic() + self._chores_pause
+
     def _unwanted(self) -> frozenset[str]:
-        """Return what is worked at here, or could not be begun a moment ago."""
+        """Return what is worked at here, or could not be begun here a moment ago."""
         now = time.monotonic()
         for job_id, until in tuple(self._set_aside.items()):
             if until <= now:
@@ -107,8 +119,10 @@ class Dispatcher:
         ran = self._service.due.run(job_id, self._cancel)
         if ran.outcome == "not begun":
             self._set_aside[job_id] = time.monotonic() + _SET_ASIDE
-        elif ran.outcome != "nothing to do":
-            self._wake.set()
+            return
+        if ran.outcome == "nothing to do":  # others were faster: let them have it, take another one
+            self._set_aside[job_id] = time.monotonic() + self._poll_interval
+        self._wake.set()
 
     def _do(self, name: str, chore: Chore) -> None:
         try:

@@ -1,0 +1,82 @@
+"""Schedulers on one catalog are killed at random moments, or stopped: each start is run once.
+
+Hundreds of jobs and of kills are the slow test's of this name. Here time passes twenty times as
+fast for all of them, so that a minute takes three seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catalogs import SHARED_KINDS
+from places import Files
+from schedules import STOP_TIMEOUT, check, kill_schedulers, moment, stage
+
+SPEED = 20
+
+
+@pytest.mark.parametrize("kind", SHARED_KINDS)
+def test_each_start_is_run_once_whoever_is_killed(
+    tmp_path: Path,
+    rsa_key_and_certificate: tuple[Path, Path],
+    new_catalog_url: Callable[[str], Any],
+    judge: Callable[[str], str],
+    kind: str,
+) -> None:
+    files = Files.make(tmp_path, *rsa_key_and_certificate)
+    with new_catalog_url(kind) as url:
+        outcome = kill_schedulers(
+            files,
+            url,
+            jobs=8,
+            schedulers=3,
+            seconds=20,
+            pause=0.25,
+            speed=SPEED,
+            seed=1,
+            openssl=judge("openssl"),
+        )
+    assert outcome.finished > 0
+
+
+@pytest.mark.parametrize("kind", SHARED_KINDS)
+@pytest.mark.parametrize("stop_timeout", [STOP_TIMEOUT, 0])
+def test_a_scheduler_that_is_stopped_leaves_nothing_behind(
+    tmp_path: Path,
+    rsa_key_and_certificate: tuple[Path, Path],
+    new_catalog_url: Callable[[str], Any],
+    judge: Callable[[str], str],
+    kind: str,
+    stop_timeout: int,
+) -> None:
+    """Its runs finish, or they are stopped and due again, and a later scheduler runs them."""
+    files = Files.make(tmp_path, *rsa_key_and_certificate)
+    with (
+        new_catalog_url(kind) as url,
+        stage(files, url, jobs=10, schedulers=2, speed=SPEED, seed=2) as on,
+    ):
+        on.begin(stop_timeout)
+        going = "SELECT id FROM cdds_runs WHERE status = 'in progress'"
+        while not on.rows(going):
+            time.sleep(0.01)
+        on.stop()
+        assert on.rows(going) == []
+        stopped = on.rows("SELECT job_id, due FROM cdds_runs WHERE error LIKE '%stopped%'")
+        if stop_timeout:
+            assert stopped == []
+        retrying = on.rows("SELECT id, retrying FROM cdds_jobs WHERE retrying IS NOT NULL")
+        due_again = {(job["id"], moment(job["retrying"])) for job in retrying}
+        assert {(run["job_id"], moment(run["due"])) for run in stopped} <= due_again
+        finished = on.rows("SELECT file_name, digests, signature FROM cdds_runs WHERE parts > 0")
+        there = {path.name for path in files.exports.glob("*")}
+        assert there == {name for run in finished for name in run.values()}
+
+        on.begin()
+        cut_off = on.pace.now()
+        on.drain(cut_off)
+        on.stop()
+        print(f"{kind}, {stop_timeout} s to stop: {check(on, cut_off, judge('openssl'))}")
