@@ -38,13 +38,14 @@ if TYPE_CHECKING:
         Timeframe,
     )
     from cdds.reject import Reject
-    from cdds.schedule import Hourly, Once
+    from cdds.schedule import Daily, Hourly, Monthly, Once, RRule, Weekly
     from cdds.service import DownloadService
 
 _HOMES = {
     "Artifact": "model",
     "Catalog": "catalog",
     "CddsError": "errors",
+    "Daily": "schedule",
     "DataFile": "model",
     "Dataset": "model",
     "DownloadService": "service",
@@ -54,15 +55,18 @@ _HOMES = {
     "Hourly": "schedule",
     "Job": "model",
     "JobSettings": "catalog",
+    "Monthly": "schedule",
     "Once": "schedule",
     "Packager": "archive",
     "Permission": "access",
     "Principal": "access",
     "Progress": "model",
+    "RRule": "schedule",
     "Reject": "reject",
     "Selection": "model",
     "Signer": "crypto",
     "Timeframe": "model",
+    "Weekly": "schedule",
     "__version__": "_version",
     "export": "api",
 }
@@ -84,6 +88,7 @@ __all__ = [
     "Artifact",
     "Catalog",
     "CddsError",
+    "Daily",
     "DataFile",
     "Dataset",
     "DownloadService",
@@ -93,15 +98,18 @@ __all__ = [
     "Hourly",
     "Job",
     "JobSettings",
+    "Monthly",
     "Once",
     "Packager",
     "Permission",
     "Principal",
     "Progress",
+    "RRule",
     "Reject",
     "Selection",
     "Signer",
     "Timeframe",
+    "Weekly",
     "__version__",
     "access",
     "catalog",

@@ -1,9 +1,22 @@
 """When a job runs: recurrences as pure values.
 
 Place: near the ground; the catalog stores recurrences and the service asks them. Nothing here opens
-anything or looks at a clock: moments are arguments.
+anything or looks at a clock: moments are arguments. (`upcoming` alone takes the present moment
+where none is given.)
 """
 
-from cdds.schedule.recurrence import Hourly, Once, Recurrence, from_json, to_json
+from cdds.schedule.json_form import from_json, to_json
+from cdds.schedule.recurrence import Daily, Hourly, Monthly, Once, Recurrence, Weekly
+from cdds.schedule.rrule import RRule
 
-__all__ = ["Hourly", "Once", "Recurrence", "from_json", "to_json"]
+__all__ = [
+    "Daily",
+    "Hourly",
+    "Monthly",
+    "Once",
+    "RRule",
+    "Recurrence",
+    "Weekly",
+    "from_json",
+    "to_json",
+]
