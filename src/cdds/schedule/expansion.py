@@ -186,8 +186,10 @@ def _waits(parts: Parts, in_a_day: int) -> tuple[tuple[int, tuple[int, ...]], ..
 
 def _steps(size: int, admitted: tuple[int, ...]) -> tuple[int, ...]:
     """Return by each value how many steps there are to the next admitted one, or to the end."""
-    following = sorted({*(admitted or range(size)), size})
-    return tuple(min(one for one in following if one >= value) - value for value in range(size))
+    steps = [0] * (size + 1)
+    for value in reversed(range(size)):
+        steps[value] = 0 if not admitted or value in admitted else steps[value + 1] + 1
+    return tuple(steps[:size])
 
 
 def _number(parts: Parts, time: datetime) -> int:

@@ -46,8 +46,9 @@ class Once:
 
     def upcoming(self, n: int, after: datetime | None = None) -> tuple[datetime, ...]:
         """Return the start, if it lies after `after` or else the system's present moment."""
+        n = asked_number(n)
         following = self.next_after(datetime.now(UTC) if after is None else after)
-        return () if following is None else (following,)[: asked_number(n)]
+        return () if following is None else (following,)[:n]
 
     def __str__(self) -> str:
         return "once, at once" if self.at is None else f"once, at {sentences.moment(self.at)}"
