@@ -51,7 +51,7 @@ def in_zone(begin: datetime, zone: str) -> datetime:
     return begin.replace(tzinfo=ZoneInfo(zone))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(BEGINS, PLACES, NIGHTS | TIMES)
 @example(datetime(2017, 6, 1, 12), "America/Sao_Paulo", time(0))
 def test_days(begin: datetime, zone: str, at: time) -> None:
@@ -59,7 +59,7 @@ def test_days(begin: datetime, zone: str, at: time) -> None:
     assert listed == cron(f"{at.minute} {at.hour} * * *", begin, zone, 400)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(BEGINS, PLACES, NIGHTS | TIMES, st.sets(st.integers(0, 6), min_size=1))
 def test_weeks(begin: datetime, zone: str, at: time, days: set[int]) -> None:
     listed = Weekly([DAYS[day] for day in days], at, zone=zone).upcoming(120, in_zone(begin, zone))
@@ -67,7 +67,7 @@ def test_weeks(begin: datetime, zone: str, at: time, days: set[int]) -> None:
     assert listed == cron(f"{at.minute} {at.hour} * * {numbers}", begin, zone, 120)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(BEGINS, PLACES, NIGHTS | TIMES, st.integers(1, 28) | st.just(-1))
 def test_months(begin: datetime, zone: str, at: time, day: int) -> None:
     # Days 29 to 31 are left out: cron leaves out the months that do not have them.
@@ -76,7 +76,7 @@ def test_months(begin: datetime, zone: str, at: time, day: int) -> None:
     assert listed == cron(f"{at.minute} {at.hour} {shown} * *", begin, zone, 60)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(BEGINS, PLACES, st.integers(1, 24))
 def test_hours(begin: datetime, zone: str, every: int) -> None:
     n = 9000 // every

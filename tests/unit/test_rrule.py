@@ -116,7 +116,7 @@ def check(rule: str, start: datetime, after: datetime, years: int) -> None:
     assert following == (expected[0] if expected else following)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(rules("YEARLY", "MONTHLY", "WEEKLY", "DAILY"), STARTS, st.data())
 def test_a_rule_is_what_the_judge_lists(rule: str, start: datetime, data: st.DataObject) -> None:
     freq = next(part[5:] for part in rule.split(";") if part.startswith("FREQ="))
@@ -124,7 +124,7 @@ def test_a_rule_is_what_the_judge_lists(rule: str, start: datetime, data: st.Dat
     check(rule, start, start + timedelta(days, seconds=days % 7 * 9999), WALKS[freq] // 2)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rules("HOURLY"), STARTS, st.integers(-5, 9000))
 def test_hours_are_what_the_judge_lists(rule: str, start: datetime, hours: int) -> None:
     check(rule, start, start + timedelta(hours=hours), 1)
@@ -143,7 +143,7 @@ def test_minutes_and_seconds_are_what_the_judge_lists(
     check(rule, start, start + timedelta(seconds=seconds), 0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rules("YEARLY", "MONTHLY", "WEEKLY", "DAILY"), STARTS, st.integers(1, 30), st.data())
 def test_a_count_or_an_end_cuts_off_what_the_judge_cuts_off(
     rule: str, start: datetime, count: int, data: st.DataObject

@@ -82,11 +82,11 @@ TIMES = st.times().map(lambda at: at.replace(second=0, microsecond=0)) | st.samp
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(changing(), TIMES)
 def test_every_day_has_the_run_that_the_clock_shows(place: tuple[str, datetime], at: time) -> None:
     zone, moment = place
-    shown = wall(zone, moment - 3 * DAY, 7)
+    shown = wall(zone, moment - 2 * DAY, 5)
     expected = judged(shown, [datetime.combine(day, at) for day in days_around(shown)])
     daily = Daily(at, zone=zone)
     assert daily.upcoming(len(expected), expected[0] - MINUTE) == tuple(expected)
@@ -104,7 +104,7 @@ def test_every_day_has_the_run_that_the_clock_shows(place: tuple[str, datetime],
 @given(changing(), TIMES)
 def test_weeks_and_months_keep_the_rule_of_days(place: tuple[str, datetime], at: time) -> None:
     zone, moment = place
-    shown = wall(zone, moment - 3 * DAY, 7)
+    shown = wall(zone, moment - 2 * DAY, 5)
     days = days_around(shown)
     before = judged(shown, [datetime.combine(days[0], at)])[0] - MINUTE
     for day in days:
@@ -115,7 +115,7 @@ def test_weeks_and_months_keep_the_rule_of_days(place: tuple[str, datetime], at:
         assert monthly == (expected if day.day < 29 else monthly)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(changing(), st.integers(1, 24))
 def test_hours_are_what_the_clock_shows_missing_or_twice(
     place: tuple[str, datetime], every: int
@@ -129,7 +129,7 @@ def test_hours_are_what_the_clock_shows_missing_or_twice(
     assert hourly.upcoming(len(expected), moment) == tuple(expected)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     changing(),
     st.sampled_from(
