@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         Timeframe,
     )
     from cdds.reject import Reject
-    from cdds.schedule import Hourly, Once
+    from cdds.schedule import Daily, Hourly, Monthly, Once, RRule, Weekly
     from cdds.scheduler import Scheduler
     from cdds.service import DownloadService
 
@@ -46,6 +46,7 @@ _HOMES = {
     "Artifact": "model",
     "Catalog": "catalog",
     "CddsError": "errors",
+    "Daily": "schedule",
     "DataFile": "model",
     "Dataset": "model",
     "DownloadService": "service",
@@ -55,16 +56,19 @@ _HOMES = {
     "Hourly": "schedule",
     "Job": "model",
     "JobSettings": "catalog",
+    "Monthly": "schedule",
     "Once": "schedule",
     "Packager": "archive",
     "Permission": "access",
     "Principal": "access",
     "Progress": "model",
+    "RRule": "schedule",
     "Reject": "reject",
     "Scheduler": "scheduler",
     "Selection": "model",
     "Signer": "crypto",
     "Timeframe": "model",
+    "Weekly": "schedule",
     "__version__": "_version",
     "export": "api",
 }
@@ -86,6 +90,7 @@ __all__ = [
     "Artifact",
     "Catalog",
     "CddsError",
+    "Daily",
     "DataFile",
     "Dataset",
     "DownloadService",
@@ -95,16 +100,19 @@ __all__ = [
     "Hourly",
     "Job",
     "JobSettings",
+    "Monthly",
     "Once",
     "Packager",
     "Permission",
     "Principal",
     "Progress",
+    "RRule",
     "Reject",
     "Scheduler",
     "Selection",
     "Signer",
     "Timeframe",
+    "Weekly",
     "__version__",
     "access",
     "catalog",

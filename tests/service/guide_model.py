@@ -238,6 +238,7 @@ class Guide:
         recurrence = settings.recurrence
         if isinstance(recurrence, Hourly):
             return next_full_hour(recurrence, self.now)
+        assert isinstance(recurrence, Once)  # the guide has no other
         just_now = latest is not None and latest.started == self.now
         return recurrence.at or self.now + timedelta(microseconds=just_now)
 

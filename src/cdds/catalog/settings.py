@@ -66,7 +66,10 @@ def _media_types(value: Iterable[str] | None) -> frozenset[str] | None:
 
 def _recurrence(_: object, __: object, value: object) -> None:
     if not isinstance(value, Recurrence):
-        raise JobError("recurrence must be Once() or Hourly(), such as cdds.Hourly(4)")
+        raise JobError(
+            "recurrence must be a Once, Hourly, Daily, Weekly, Monthly or RRule, such as "
+            "cdds.Hourly(4)"
+        )
 
 
 def _timeframe(_: object, __: object, value: Timeframe | SinceLastRun | None) -> None:

@@ -1,0 +1,54 @@
+"""Moments: aware datetimes, in UTC from birth.
+
+Place: at the ground of the room. It knows no zone but UTC, and asks no clock.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cdds.errors import JobError
+
+TICK = timedelta(microseconds=1)
+"""The least that lies between two moments."""
+
+
+def in_utc(value: datetime, what: str = "a moment") -> datetime:
+    """Return an aware datetime in UTC.
+
+    Raises:
+        JobError: it has no zone, or leaves the years that a datetime can hold.
+    """
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise JobError(f"{what} takes an aware datetime: give the value a tzinfo, such as UTC")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise JobError(f"{what} must lie within the years 1 to 9999 in UTC") from None
+
+
+def start(value: datetime) -> datetime:
+    """Return a start in UTC, as `in_utc` does."""
+    return in_utc(value, "a start")
+
+
+def start_or_none(value: datetime | None) -> datetime | None:
+    """Return a start in UTC, as `in_utc` does, or None where there is none."""
+    return None if value is None else in_utc(value, "a start")
+
+
+def until_or_none(value: datetime | None) -> datetime | None:
+    """Return an end in UTC, as `in_utc` does, or None where there is none."""
+    return None if value is None else in_utc(value, "until")
+
+
+def just_before(moment: datetime) -> datetime:
+    """Return the moment before, so that what lies after it includes `moment`."""
+    first = datetime.min.replace(tzinfo=UTC)
+    return moment - TICK if moment > first else first
+
+
+def is_whole(value: Any, least: int, most: int) -> bool:
+    """Whether a value is a whole number of a range; True and 2.0 are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
