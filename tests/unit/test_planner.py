@@ -91,12 +91,11 @@ def carried_out(pending: Pending, now: datetime) -> Iterator[tuple[Plan, Pending
 
 def outcomes(pending: Pending, now: datetime) -> list[Start | Missed]:
     """Return what becomes of the starts of a job, in the order in which it is decided."""
-    made = [made for made, _ in carried_out(pending, now)]
-    return [
-        outcome
-        for each in made
-        for outcome in (*each.missed, *([each.start] if each.start else []))
-    ]
+    found: list[Start | Missed] = []
+    for made, _ in carried_out(pending, now):
+        found += made.missed
+        found += [made.start] if made.start else []
+    return found
 
 
 def covered(pending: Pending, outcome: Start | Missed) -> list[datetime]:
@@ -319,6 +318,6 @@ def test_a_run_just_at_the_end_of_its_grace_is_on_time() -> None:
 
 def test_the_last_start_of_all_time_has_none_after_it() -> None:
     last = datetime(9999, 12, 31, 23, tzinfo=UTC)
-    for misfire in ("one", "each", "none"):
-        pending = Pending(recurrence=Hourly(1), next_start=last, misfire=misfire)  # type: ignore[arg-type]
+    for misfire in get_args(Misfire):
+        pending = Pending(recurrence=Hourly(1), next_start=last, misfire=misfire)
         assert plan(pending, last + 30 * MINUTE).next_start is None
