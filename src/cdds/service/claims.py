@@ -60,7 +60,7 @@ class Claims:
             recipients = recipients_of(certificate, job.settings, now)
             run = _new_run(job, now, recipients, moment=transaction.now())
             if job.settings.is_one_time:
-                job = attrs.evolve(job, suspended=True, next_start=None, retrying=None)
+                job = attrs.evolve(job, suspended=True, next_start=None, retrying=None, failures=0)
             self._begin(transaction, job, run, actor)
         return Claim(run, recipients)
 

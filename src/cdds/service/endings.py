@@ -145,7 +145,7 @@ def _note_end(
             changes["latest_status"] = run.status
         if run.status == "finished" and _moves_watermark(job, run):
             changes["watermark"] = run.window.end if run.window else None
-        if retry_in is not None and _may_retry(job, run):
+        if retry_in is not None and _may_retry(transaction, job, run):
             changes |= {
                 "next_start": transaction.now() + retry_in,
                 "retrying": run.due,
@@ -169,8 +169,14 @@ def _moves_watermark(job: JobEntry, run: RunEntry) -> bool:
     return job.watermark is None or job.watermark == run.window.start
 
 
-def _may_retry(job: JobEntry, run: RunEntry) -> bool:
-    """Whether a job still wants the run that failed: it may have been edited or suspended."""
+def _may_retry(transaction: Transaction, job: JobEntry, run: RunEntry) -> bool:
+    """Whether a job still wants the run that failed: it may have been edited or suspended.
+
+    If its starts were reckoned anew, those between are not to come back after a retry.
+    """
     is_switched_off = job.suspended and not job.settings.is_one_time
     is_edited = job.settings.recurrence != run.settings.recurrence
-    return not (is_switched_off or is_edited or job.retrying is not None)
+    dealt_with = transaction.runs.dealt_with(job.id)
+    if is_switched_off or is_edited or job.retrying is not None or dealt_with is None:
+        return False
+    return job.next_start == job.settings.recurrence.next_after(dealt_with)

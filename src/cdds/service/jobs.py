@@ -227,7 +227,9 @@ class Jobs:
             job = _find(transaction, principal, job_id, rights, lock=True)
             if job.suspended and job.next_start is None:
                 return job
-            suspended = attrs.evolve(job, suspended=True, next_start=None, retrying=None)
+            suspended = attrs.evolve(
+                job, suspended=True, next_start=None, retrying=None, failures=0
+            )
             transaction.jobs.replace(suspended)
             self._audit(transaction, principal, "job suspended", suspended)
             return suspended
@@ -417,7 +419,7 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
     dealt_with = transaction.runs.dealt_with(job.id)
     earliest = now if dealt_with is None else max(now, dealt_with + _TICK)
     if recurrence.is_immediate and not job.suspended:
-        return attrs.evolve(job, suspended=True, next_start=earliest, retrying=None)
+        return attrs.evolve(job, suspended=True, next_start=earliest, retrying=None, failures=0)
     if job.suspended:
         return job
     if isinstance(recurrence, Once):
@@ -426,4 +428,4 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
         start = max(recurrence.at, earliest) if recurrence.at and is_late else recurrence.at
     else:
         start = recurrence.next_after(earliest - _TICK)
-    return attrs.evolve(job, next_start=start, retrying=None)
+    return attrs.evolve(job, next_start=start, retrying=None, failures=0)
