@@ -24,7 +24,7 @@ from cdds.catalog import (
     Transaction,
 )
 from cdds.errors import RunLost
-from cdds.model import Progress
+from cdds.model import Progress, SinceLastRun
 from cdds.service.context import Context
 from cdds.service.events import Event, RunCancelled, RunFailed
 from cdds.service.retries import pause_after
@@ -164,9 +164,11 @@ def _note_end(
 
 def _moves_watermark(job: JobEntry, run: RunEntry) -> bool:
     """Whether the window of a run goes on from where its job is, edited or not."""
-    if run.window is None or not job.settings.is_series_of(run.settings):
+    timeframe = job.settings.timeframe
+    if run.window is None or not isinstance(timeframe, SinceLastRun):
         return False
-    return job.watermark is None or job.watermark == run.window.start
+    begins = timeframe.start if job.watermark is None else job.watermark
+    return job.settings.is_series_of(run.settings) and run.window.start == begins
 
 
 def _may_retry(transaction: Transaction, job: JobEntry, run: RunEntry) -> bool:
