@@ -179,7 +179,7 @@ def _entry(job: JobEntry, now: datetime) -> RunEntry:
 
 
 def _check_runnable(job: JobEntry) -> None:
-    if job.is_full:
+    if job.is_full or (job.settings.is_one_time and job.is_running):
         raise StillInProgress("a run of this job is in progress; wait for its end, or cancel it")
     # One that was hourly once may have finished before it became a one-time job.
     if job.settings.is_one_time and job.started and job.latest_status == "finished":
