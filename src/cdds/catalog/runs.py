@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, Select, select, update
 from cdds.catalog.filters import aside, belongs, contains
 from cdds.catalog.paging import Order, Page, Sorts, read_page
 from cdds.catalog.progress import RunProgress
-from cdds.catalog.settings import JobSettings
+from cdds.catalog.settings import MAX_INSTANCES, JobSettings
 from cdds.catalog.tables import ARTIFACTS, HIDDEN, IN_PROGRESS, RUNS
 from cdds.model import Timeframe
 from cdds.wording import sort_key
@@ -239,11 +239,10 @@ class Runs:
         return self._connection.scalars(query.order_by(RUNS.c.due.desc()).limit(1)).one_or_none()
 
     def ended(self, job_id: str) -> datetime | None:
-        """Return when the run of a job ended that began last."""
+        """Return when the last of a job's runs ended, of as many as it may have at once."""
         query = select(RUNS.c.finished).where(RUNS.c.job_id == job_id, RUNS.c.missed == 0)
-        return self._connection.scalars(
-            query.order_by(RUNS.c.started.desc(), RUNS.c.id.desc()).limit(1)
-        ).one_or_none()
+        latest = query.order_by(RUNS.c.started.desc(), RUNS.c.id.desc()).limit(MAX_INSTANCES)
+        return max(filter(None, self._connection.scalars(latest)), default=None)
 
     def forget_files(self, run_id: str) -> None:
         """Note that nothing of a run's set is left in the sink."""
