@@ -427,5 +427,5 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
         is_late = job.settings.misfire == "none"
         start = max(recurrence.at, earliest) if recurrence.at and is_late else recurrence.at
     else:
-        start = recurrence.next_after(earliest - _TICK)
+        start = recurrence.next_after(now if dealt_with is None else max(now, dealt_with))
     return attrs.evolve(job, next_start=start, retrying=None, failures=0)
