@@ -303,9 +303,10 @@ def test_what_a_plan_needs_to_know_of_a_job_is_found_by_its_id(
     found, (plan,) = database.answer(lambda transaction: OF_A_JOB[index](transaction, job_id))
     assert (found is not None) == has_runs
     step = plan.of("cdds_runs")
-    assert step.index == index
     assert re.search(r"job_id\)? ?=", step.condition)
-    assert not plan.sorts
+    if has_runs:  # a few are found by any index of a job, and sorted
+        assert step.index == index
+        assert not plan.sorts
 
 
 def test_runs_that_lapsed_are_found_among_those_in_progress(database: Database) -> None:
