@@ -162,6 +162,18 @@ def test_a_run_that_takes_long_is_why_starts_are_missed(host: Host) -> None:
     assert "nobody began it" in (nobody.error or "")
 
 
+def test_a_run_after_the_time_of_a_start_is_not_why_it_was_missed(host: Host) -> None:
+    job = hourly(host, misfire="none")
+    first = first_start(job)
+    host.clock.moment = first + 2 * MINUTE
+    host.service.jobs.run_now(host.alice, job.id)
+    host.clock.advance(minutes=1)
+    assert run_all_due(host) == []
+    (missed,) = history(host, job, status="missed")
+    assert missed.due == first
+    assert "nobody began it" in (missed.error or "")
+
+
 def test_listeners_are_told_of_what_was_missed_before_the_run_that_makes_up_for_it(
     host: Host,
 ) -> None:

@@ -238,11 +238,17 @@ class Runs:
         query = select(RUNS.c.due).where(RUNS.c.job_id == job_id, RUNS.c.due.is_not(None))
         return self._connection.scalars(query.order_by(RUNS.c.due.desc()).limit(1)).one_or_none()
 
-    def ended(self, job_id: str) -> datetime | None:
-        """Return when the last of a job's runs ended, of as many as it may have at once."""
-        query = select(RUNS.c.finished).where(RUNS.c.job_id == job_id, RUNS.c.missed == 0)
+    def ended(self, job_id: str) -> tuple[datetime, datetime] | None:
+        """Return from when to when the run of a job went on that ended last.
+
+        It is looked for among as many as a job may have at once.
+        """
+        query = select(RUNS.c.started, RUNS.c.finished)
+        query = query.where(RUNS.c.job_id == job_id, RUNS.c.missed == 0)
         latest = query.order_by(RUNS.c.started.desc(), RUNS.c.id.desc()).limit(MAX_INSTANCES)
-        return max(filter(None, self._connection.scalars(latest)), default=None)
+        ended = [(row.finished, row.started) for row in self._connection.execute(latest)]
+        finished, started = max((pair for pair in ended if pair[0]), default=(None, None))
+        return None if finished is None or started is None else (started, finished)
 
     def forget_files(self, run_id: str) -> None:
         """Note that nothing of a run's set is left in the sink."""

@@ -123,13 +123,15 @@ class Claims:
 
 
 def _pending(transaction: Transaction, job: JobEntry) -> Pending:
+    busy_from, busy_until = transaction.runs.ended(job.id) or (None, None)
     return Pending(
         recurrence=job.settings.recurrence,
         next_start=job.next_start,
         retrying=job.retrying,
         failures=job.failures,
         dealt_with=transaction.runs.dealt_with(job.id),
-        busy_until=transaction.runs.ended(job.id),
+        busy_from=busy_from,
+        busy_until=busy_until,
         misfire=job.settings.misfire,
         grace=job.settings.misfire_grace_time,
     )
