@@ -180,14 +180,14 @@ class Scheduler:
         with self._lock:
             if self._dispatcher is not None:
                 raise JobError("the scheduler runs already; stop it first, or make another one")
-            dispatcher = self._dispatcher = Dispatcher(
+            dispatcher = Dispatcher(
                 self._service, self._chores, workers=workers, poll_interval=self._poll_interval
             )
             if on_thread:
-                self._thread = threading.Thread(
-                    target=dispatcher.run, name="cdds-scheduler", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=dispatcher.run, name="cdds-scheduler", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._dispatcher = dispatcher
         return dispatcher
 
     def _has_ended(self, dispatcher: Dispatcher, timeout: timedelta) -> bool:
