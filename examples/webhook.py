@@ -35,6 +35,7 @@ def body_of(event: events.Event) -> dict[str, Any]:
             | events.RunFinished(run=run)
             | events.RunFailed(run=run)
             | events.RunCancelled(run=run)
+            | events.RunMissed(run=run)
         ):
             body |= {"run": run.id, "job": run.job_id, "status": run.status, "error": run.error}
         case events.CertificateExpiring(certificate=certificate):

@@ -223,16 +223,16 @@ def be_slow(series: Series, data: st.DataObject) -> None:
 def edit(series: Series, data: st.DataObject) -> None:
     settings = series.job.settings
     kind = data.draw(st.sampled_from(["lag", "title", "media", "source", "start", "every"]), "edit")
-    changes: dict[str, Any] = {
+    changes: dict[str, dict[str, Any]] = {
         "lag": {"timeframe": attrs.evolve(series.timeframe(), lag=data.draw(LAGS, "lag"))},
         "title": {"title": f"{settings.title}!"},
         "media": {"media_types": None if settings.media_types else ["chat"]},
         "source": {"source": "Other" if settings.source == "UCS" else "UCS"},
         "start": {"timeframe": attrs.evolve(series.timeframe(), start=series.host.clock.moment)},
         "every": {"recurrence": cdds.Hourly(data.draw(st.integers(1, 4), "every"))},
-    }[kind]
+    }
     before = settings
-    series.job = series.host.service.jobs.edit(series.host.alice, series.job.id, **changes)
+    series.job = series.host.service.jobs.edit(series.host.alice, series.job.id, **changes[kind])
     after = series.job.settings
     first = before.timeframe.start, after.timeframe.start  # type: ignore[union-attr]
     if before.source != after.source or first[0] != first[1]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,6 +56,11 @@ def has_finished(host: Host, *jobs: JobEntry) -> bool:
     return all(
         host.service.jobs.get(host.alice, job.id).latest_status == "finished" for job in jobs
     )
+
+
+def has_begun(host: Host, job: JobEntry, count: int) -> bool:
+    """Tell whether so many runs of a job have."""
+    return len(runs_of(host, job)) == count
 
 
 def threads_left() -> list[str]:
@@ -126,7 +132,7 @@ def test_starts_come_when_the_time_does(host: Host) -> None:
     with scheduler_of(host):
         for number in range(1, 4):
             host.clock.moment = host.clock.moment.replace(hour=1 + number, minute=0)
-            wait_until(lambda number=number: len(runs_of(host, job)) == number)
+            wait_until(partial(has_begun, host, job, number))
             wait_until(lambda: has_finished(host, job))
     assert [run.due.hour for run in runs_of(host, job) if run.due] == [2, 3, 4]
 
@@ -137,7 +143,7 @@ def test_it_can_be_started_again_after_a_stop(host: Host) -> None:
     for number in range(3):
         job = host.add(title=f"Round {number}")
         scheduler.start()
-        wait_until(lambda job=job: has_finished(host, job))
+        wait_until(partial(has_finished, host, job))
         assert scheduler.stop()
         assert scheduler.stop()
 
@@ -179,7 +185,7 @@ def test_it_runs_for_ever_until_another_thread_stops_it(host: Host) -> None:
         with ThreadPoolExecutor(1) as threads:
             ran = threads.submit(scheduler.run_forever, workers=1)
             job = host.add(title=f"Round {number}")
-            wait_until(lambda job=job: has_finished(host, job))
+            wait_until(partial(has_finished, host, job))
             assert not ran.done()
             assert not scheduler.stop()  # it is asked, and not waited for
             assert ran.result(WAIT)
@@ -405,9 +411,7 @@ def test_a_thread_that_cannot_be_started_takes_no_place(
     assert workers.wait(WAIT)
 
 
-def test_a_start_that_fails_can_be_made_again(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_start_that_fails_can_be_made_again(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     scheduler = scheduler_of(host)
     started = threading.Thread.start
 
@@ -580,7 +584,7 @@ def test_numbers_and_spans_out_of_their_range_are_refused(host: Host) -> None:
     for workers in (0, -1, 65, True, 1.0, "2", None):
         for start in (scheduler.start, scheduler.run_forever):
             with pytest.raises(JobError, match="workers"):
-                start(workers)  # type: ignore[operator]
+                start(workers)  # type: ignore[arg-type]
     for span in (timedelta(seconds=-1), timedelta(days=1, microseconds=1), 30, None):
         with pytest.raises(JobError, match="timeout"):
             scheduler.stop(span)  # type: ignore[arg-type]

@@ -116,7 +116,7 @@ def test_settings_of_the_first_version_mean_what_they_did() -> None:
 @given(st.sampled_from(["source", "dataset", "start", "title", "lag", "media", "recurrence"]))
 def test_a_series_goes_on_unless_its_records_or_its_beginning_are_others(changed: str) -> None:
     settings = settings_of(timeframe=SinceLastRun(MINUTE, BASE))
-    changes: dict[str, Any] = {
+    every: dict[str, dict[str, Any]] = {
         "source": {"source": "Other"},
         "dataset": {"dataset": "Contact"},
         "start": {"timeframe": SinceLastRun(MINUTE, BASE + TICK)},
@@ -124,8 +124,8 @@ def test_a_series_goes_on_unless_its_records_or_its_beginning_are_others(changed
         "lag": {"timeframe": SinceLastRun(2 * MINUTE, BASE)},
         "media": {"media_types": ["chat"]},
         "recurrence": {"recurrence": cdds.Hourly(2)},
-    }[changed]
-    other = attrs.evolve(settings, **changes)
+    }
+    other = attrs.evolve(settings, **every[changed])
     goes_on = changed not in {"source", "dataset", "start"}
     assert settings.is_series_of(other) == other.is_series_of(settings) == goes_on
     for timeframe in (None, Timeframe(BASE)):
