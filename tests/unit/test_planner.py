@@ -285,10 +285,10 @@ def test_a_year_of_starts_is_counted_to_the_last(misfire: Misfire, hours: int) -
 
 
 def was_busy(pending: Pending, instant: datetime) -> bool:
-    """Tell whether a run went on from before a start was late until after its time."""
+    """Tell whether a run left no moment at which a start could have been begun on time."""
     if pending.busy_from is None or pending.busy_until is None:
         return False
-    return pending.busy_from <= instant + pending.grace and instant < pending.busy_until
+    return pending.busy_from <= instant and instant + pending.grace < pending.busy_until
 
 
 @given(pendings(misfire="none"), SPANS)

@@ -141,10 +141,10 @@ def _not_made_up_for(pending: Pending, late: list[datetime]) -> tuple[Missed, ..
 
 
 def _was_busy(pending: Pending, instant: datetime) -> bool:
-    """Tell whether the run that ended last is why a start was not begun in time."""
-    if pending.busy_until is None or instant >= pending.busy_until:
+    """Tell whether the run that ended last went on for all the time that a start was on time."""
+    if pending.busy_from is None or pending.busy_until is None:
         return False
-    return pending.busy_from is None or pending.busy_from - instant <= pending.grace
+    return pending.busy_from <= instant and pending.busy_until - instant > pending.grace
 
 
 def _reason(pending: Pending, *, was_busy: bool) -> str:
