@@ -20,8 +20,14 @@ from cdds.catalog import CertificateEntry, JobEntry, JobSettings
 from cdds.schedule import Hourly, Once
 
 START = datetime(2026, 2, 26, 21, 30, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+
+PAUSES = (MINUTE, 4 * MINUTE, 16 * MINUTE, HOUR)
+"""How long a job waits before it is tried again, for the first time and each time after."""
+AT_ONCE = 10_000
+"""How many late starts one look at a job deals with."""
 
 Refusals: TypeAlias = frozenset[type[errors.CddsError]]
 GRANTED: Refusals = frozenset()
@@ -83,8 +89,11 @@ class Run:
     settings: JobSettings
     due: datetime | None
     started: datetime
+    attempt: int = 1
     status: str = "in progress"
     finished: datetime | None = None
+    missed: int = 0
+    missed_from: datetime | None = None
     fingerprints: frozenset[str] = frozenset()
     is_cancel_requested: bool = False
     files: list[File] = field(default_factory=list, repr=False)
@@ -113,6 +122,8 @@ class Job:
     is_suspended: bool = False
     has_started: bool = False
     next_start: datetime | None = None
+    retrying: datetime | None = None
+    failures: int = 0
     latest: Run | None = None
 
     @property
@@ -141,10 +152,33 @@ class Job:
             suspended=self.is_suspended,
             started=self.has_started,
             next_start=self.next_start,
+            retrying=self.retrying,
+            failures=self.failures,
             latest_run=latest.id if latest else None,
             latest_start=latest.started if latest else None,
             latest_status=latest.status if latest else None,  # type: ignore[arg-type]
         )
+
+    def switch_off(self) -> None:
+        """Take the next start of a job away, be it a retry or not."""
+        self.next_start, self.retrying, self.failures = None, None, 0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a job that is due.
+
+    Attributes:
+        run: the instant that is run; None for none.
+        attempt: how often it has been tried with this.
+        missed: the instants before it that are told of in the history, and not run.
+        next_start: the first instant that nothing was decided about.
+    """
+
+    run: datetime | None
+    attempt: int = 1
+    missed: tuple[datetime, ...] = ()
+    next_start: datetime | None = None
 
 
 @dataclass
@@ -233,14 +267,43 @@ class Guide:
             found.add(errors.JobError)
         return frozenset(found)
 
-    def first_start(self, settings: JobSettings, latest: Run | None = None) -> datetime | None:
-        """Return when a job that is switched on now starts first: never twice at one moment."""
-        recurrence = settings.recurrence
+    def switch_on(self, job: Job) -> None:
+        """Have a job start as its settings say from now on: never twice for one instant."""
+        recurrence = recurrence_of(job)
+        was_now = any(run.job is job and run.due == self.now for run in self.runs)
+        earliest = self.now + timedelta(microseconds=was_now)
+        job.switch_off()
         if isinstance(recurrence, Hourly):
-            return next_full_hour(recurrence, self.now)
-        assert isinstance(recurrence, Once)  # the guide has no other
-        just_now = latest is not None and latest.started == self.now
-        return recurrence.at or self.now + timedelta(microseconds=just_now)
+            job.next_start = next_full_hour(recurrence, self.now)
+        elif recurrence.at is None:
+            job.next_start = earliest
+        else:  # whoever switches it on late wants it run, also where nothing late is
+            is_late = job.settings.misfire == "none" and recurrence.at < earliest
+            job.next_start = earliest if is_late else recurrence.at
+
+    def decide(self, job: Job) -> Decision:
+        """Return what becomes of a job that is due, by its policy."""
+        assert job.next_start is not None
+        recurrence = recurrence_of(job)
+        if job.retrying is not None:  # before all that has become due meanwhile
+            following = following_start(recurrence, job.retrying)
+            return Decision(job.retrying, job.failures + 1, next_start=following)
+        due = [job.next_start]
+        while len(due) <= AT_ONCE:
+            following = following_start(recurrence, due[-1])
+            if following is None or following > self.now:
+                break
+            due.append(following)
+        after = following_start(recurrence, due[0])
+        on_time_from = self.now - job.settings.misfire_grace_time
+        if job.settings.misfire == "each" or job.is_immediate or due[0] >= on_time_from:
+            return Decision(due[0], next_start=after)
+        late = [instant for instant in due if instant < on_time_from]
+        missed = tuple(late[:AT_ONCE])
+        if job.settings.misfire == "one" and len(late) <= AT_ONCE:
+            after = following_start(recurrence, late[-1])
+            return Decision(late[-1], missed=missed[:-1], next_start=after)
+        return Decision(None, missed=missed, next_start=following_start(recurrence, missed[-1]))
 
     def begin(self, job: Job, run: Run) -> None:
         """Have a run of a job begin: a one-time job is suspended by it."""
@@ -248,9 +311,14 @@ class Guide:
         job.latest = run
         job.has_started = True
         if job.is_one_time:
-            job.is_suspended, job.next_start = True, None
-        elif run.due is not None:
-            job.next_start = self.first_start(job.settings)
+            job.is_suspended = True
+            job.switch_off()
+
+    def try_again(self, job: Job, run: Run) -> None:
+        """Have a job start again for an instant, if its run may be tried once more."""
+        if run.attempt <= run.settings.max_retries:
+            job.next_start = self.now + PAUSES[min(run.attempt, len(PAUSES)) - 1]
+            job.retrying, job.failures = run.due, run.attempt
 
     def due(self) -> list[Job]:
         return [job for job in self.jobs if job.next_start and job.next_start <= self.now]
@@ -335,6 +403,18 @@ class Guide:
         while moment < file.expires:
             days, moment = days + 1, moment + DAY
         return days
+
+
+def recurrence_of(job: Job) -> Hourly | Once:
+    """Return the recurrence of a job: the guide has these two."""
+    recurrence = job.settings.recurrence
+    assert isinstance(recurrence, Hourly | Once)
+    return recurrence
+
+
+def following_start(recurrence: Hourly | Once, after: datetime) -> datetime | None:
+    """Return the next start of a job that has started: a one-time job has none."""
+    return next_full_hour(recurrence, after) if isinstance(recurrence, Hourly) else None
 
 
 def next_full_hour(recurrence: Hourly, after: datetime) -> datetime:

@@ -26,9 +26,11 @@ from guide_model import (
     GRANTED,
     HOUR,
     MEDIA,
+    MINUTE,
     PEOPLE,
     SOURCES,
     START,
+    Decision,
     File,
     Guide,
     Job,
@@ -70,6 +72,7 @@ from cdds.errors import (
     NotRunnable,
     SinkError,
     SourceError,
+    SourceUnavailable,
     StillInProgress,
 )
 from cdds.protocols import Source, Stored
@@ -181,7 +184,16 @@ BAD_SETTINGS: list[dict[str, Any]] = [
     {"recipients": "one"},
     {"max_rejects": -1},
     {"level": "tiny"},
+    *({"misfire": policy} for policy in ["all", None, 1]),
+    *({"misfire_grace_time": span} for span in [timedelta(), 367 * DAY, 60]),
+    *({"max_retries": number} for number in [-1, 11, True, "3"]),
+    *({"max_instances": number} for number in [0, 17, None]),
 ]
+POLICIES: dict[str, st.SearchStrategy[Any]] = {
+    "misfire": st.sampled_from(["one", "each", "none"]),
+    "misfire_grace_time": st.sampled_from([timedelta(seconds=1), MINUTE, 3 * HOUR]),
+    "max_retries": st.sampled_from([0, 1, 3, 6]),
+}
 
 
 def recurrences(now: Any) -> st.SearchStrategy[Any]:
@@ -191,6 +203,15 @@ def recurrences(now: Any) -> st.SearchStrategy[Any]:
         lambda every, start: Hourly(every, start=start), st.integers(1, 24), st.none() | moments
     )
     return st.one_of(st.just(Once()), moments.map(Once), hourly)
+
+
+FAULTS = (
+    RuntimeError(SECRET),
+    SourceError("it is closed"),
+    SourceUnavailable("it is away"),
+    ConnectionError(SECRET),
+)
+SOUND_CHANGES = ("title", "recurrence", "split_size", *POLICIES)
 
 
 class Service(RuleBasedStateMachine):
@@ -341,6 +362,7 @@ class Service(RuleBasedStateMachine):
                     "split_size": st.sampled_from([None, 65_536, "64 KiB"]),
                     "timeframe": st.sampled_from([None, None, cdds.Timeframe(START)]),
                     "level": st.sampled_from(["fast", "small"]),
+                    **POLICIES,
                     "recipients": st.sampled_from(
                         [(), (), (), recipients[1:2], recipients[2:4], recipients[5:6]]
                     ),
@@ -368,6 +390,7 @@ class Service(RuleBasedStateMachine):
             st.sampled_from([Once(), Once(later), Hourly(1), Hourly(5), Hourly(24, start=later)]),
             "recurrence",
         )
+        settings |= data.draw(st.fixed_dictionaries({}, optional=POLICIES), "policies")
         settings |= {"title": data.draw(TITLES, "title"), "recurrence": recurrence}
         return JobSettings(**settings)
 
@@ -446,7 +469,7 @@ class Service(RuleBasedStateMachine):
         assert settings is not None
         job = Job(entry.id, tenant, user, settings, created=guide.now)
         job.is_suspended = job.is_immediate
-        job.next_start = guide.first_start(settings)
+        guide.switch_on(job)
         assert entry == job.entry()
         guide.jobs.append(job)
         guide.note(tenant, "job added", job.id, user)
@@ -458,7 +481,7 @@ class Service(RuleBasedStateMachine):
         drawn = self.draw_settings(data)
         if kind == "sound":
             sound = self.draw_sound_settings(data)
-            drawn = {name: getattr(sound, name) for name in ("title", "recurrence", "split_size")}
+            drawn = {name: getattr(sound, name) for name in SOUND_CHANGES}
         names = data.draw(st.sets(st.sampled_from(sorted(drawn))), "changed")
         return {name: drawn[name] for name in sorted(names)}
 
@@ -526,7 +549,7 @@ class Service(RuleBasedStateMachine):
         if is_other:  # it is as new
             job.has_started = False
             if not job.is_suspended:
-                job.next_start = guide.first_start(settings, job.latest)
+                guide.switch_on(job)
             job.is_suspended = job.is_suspended or job.is_immediate
         assert entry == job.entry()
         guide.note(job.tenant, "job edited", job.id, principal.user)
@@ -545,7 +568,8 @@ class Service(RuleBasedStateMachine):
         except Refused:
             return
         if not job.is_suspended or job.next_start:
-            job.is_suspended, job.next_start = True, None
+            job.is_suspended = True
+            job.switch_off()
             guide.note(job.tenant, "job suspended", job.id, principal.user)
 
     @precondition(lambda self: self.guide.jobs)
@@ -562,7 +586,8 @@ class Service(RuleBasedStateMachine):
         except Refused:
             return
         if job.is_suspended:
-            job.is_suspended, job.next_start = False, guide.first_start(job.settings)
+            job.is_suspended = False
+            guide.switch_on(job)
             guide.note(job.tenant, "job resumed", job.id, principal.user)
 
     @precondition(lambda self: self.guide.jobs)
@@ -584,7 +609,7 @@ class Service(RuleBasedStateMachine):
 
     @rule(
         tenant=st.sampled_from(sorted(MEDIA)),
-        fault=st.sampled_from([None, RuntimeError(SECRET), SourceError("it is closed")]),
+        fault=st.sampled_from([None, *FAULTS]),
     )
     def break_or_mend_source(self, tenant: str, fault: Exception | None) -> None:
         if fault is None or self.faults:
@@ -598,6 +623,12 @@ class Service(RuleBasedStateMachine):
         if isinstance(fault, SourceError) or SOURCES[job.settings.source] != job.settings.dataset:
             return SourceError
         return None if fault is None else type(fault)
+
+    def may_pass(self, job: Job) -> bool:
+        """Tell whether what reading the source of a job fails with may be over later."""
+        fault = self.faults.get(job.tenant)
+        suits = SOURCES[job.settings.source] == job.settings.dataset
+        return isinstance(fault, SourceUnavailable) or (suits and isinstance(fault, OSError))
 
     @precondition(lambda self: self.guide.jobs)
     @rule(data=st.data())
@@ -653,16 +684,19 @@ class Service(RuleBasedStateMachine):
             run.is_cancel_requested = True
             self.guide.note(job.tenant, "run cancel requested", run.id, owner)
         if meddling == "suspend" and not job.is_suspended:
-            job.is_suspended, job.next_start = True, None
+            job.is_suspended = True
+            job.switch_off()
             self.guide.note(job.tenant, "job suspended", job.id, owner)
 
-    def begun(self, job: Job, due: Any, actor: str = "", *, is_sealed: bool = True) -> Run:
+    def begun(
+        self, job: Job, due: Any, actor: str = "", *, attempt: int = 1, is_sealed: bool = True
+    ) -> Run:
         """Take the run of a job that has begun into the model."""
         guide = self.guide
         run_id = self.service.jobs.get(self.owner(job), job.id).latest_run
         assert run_id is not None
         assert run_id not in {run.id for run in guide.runs}
-        run = Run(run_id, job, job.settings, due, guide.now)
+        run = Run(run_id, job, job.settings, due, guide.now, attempt)
         own = guide.certificate(job.tenant, job.owner)
         if is_sealed and own is not None:
             others = guide.recipients(job.settings.recipients, self.uploads)
@@ -700,14 +734,41 @@ class Service(RuleBasedStateMachine):
         ran = self.service.run_due()
         finished = set()
         for job in due:
+            decision = guide.decide(job)
+            self.take_in_missed(job, decision)
+            job.switch_off()
+            job.next_start = decision.next_start
+            if decision.run is None:
+                continue
             refused = guide.sealing(job.tenant, job.owner, job.settings.recipients, self.uploads)
-            run = self.begun(job, job.next_start, is_sealed=not refused)
+            run = self.begun(job, decision.run, attempt=decision.attempt, is_sealed=not refused)
             status = "failed" if refused or self.fault_of(job) else "finished"
             self.ended(run, status)
             if status == "finished":
                 finished.add(run.id)
+            elif not refused and self.may_pass(job):
+                guide.try_again(job, run)
         assert {run.id for run in ran} == finished
         assert len(ran) == len(finished)
+
+    def take_in_missed(self, job: Job, decision: Decision) -> None:
+        """Take what was missed into the model, and check that the history tells it in words."""
+        if not decision.missed:
+            return
+        first, last = decision.missed[0], decision.missed[-1]
+        told = self.service.history.list(
+            self.owner(job), job_id=job.id, status="missed", limit=500
+        ).items
+        known = {run.id for run in self.guide.runs}
+        (entry,) = [entry for entry in told if entry.due == last and entry.id not in known]
+        words = "made up for" if job.settings.misfire == "one" else "does not make up for"
+        assert words in (entry.error or "")
+        if decision.run is not None:
+            assert f"{decision.run:%Y-%m-%d %H:%M:%S}" in (entry.error or "")
+        now = self.guide.now
+        run = Run(entry.id, job, job.settings, last, now, status="missed", finished=now)
+        run.missed, run.missed_from = len(decision.missed), first
+        self.guide.runs.append(run)
 
     # History page.
 
@@ -761,11 +822,16 @@ class Service(RuleBasedStateMachine):
             run.owner,
         )
         assert (entry.settings, entry.due, entry.started) == (run.settings, run.due, run.started)
+        assert (entry.attempt, entry.missed, entry.missed_from) == (
+            run.attempt,
+            run.missed,
+            run.missed_from,
+        )
         assert (entry.status, entry.finished) == (run.status, run.finished)
         assert entry.cancel_requested == run.is_cancel_requested
         assert frozenset(entry.fingerprints) == run.fingerprints
         assert (entry.parts, entry.digests, entry.expires) == (run.parts, run.digests, run.expires)
-        assert (entry.error is None) == (run.status != "failed")
+        assert (entry.error is None) == (run.status not in {"failed", "missed"})
         assert SECRET not in (entry.error or "")
         assert (entry.file_name is not None) == (run.status == "finished")
 
@@ -797,7 +863,9 @@ class Service(RuleBasedStateMachine):
         }[page]
         if page != "artifacts":
             filters["source"] = st.sampled_from(["UCS", "CRM"])
-            filters["status"] = st.sampled_from(["finished", "failed", "cancelled", "in progress"])
+            filters["status"] = st.sampled_from(
+                ["finished", "failed", "cancelled", "missed", "in progress"]
+            )
         if page == "jobs":
             filters["suspended"] = st.booleans()
         wanted = data.draw(st.fixed_dictionaries({}, optional=filters), "filters")

@@ -47,7 +47,6 @@ _WATCHED = {
 An update that writes the value that stands there already is logged too.
 """
 
-_TICK = timedelta(microseconds=1)
 _TRANSIENT = ("simulated", "no sign of life")
 """What the errors say that are worth another try."""
 
@@ -100,7 +99,7 @@ class SeenJob:
 
     def expected(self) -> datetime | None:
         """Return the first instant that is not dealt with."""
-        after = self.switched - _TICK
+        after = self.switched
         if self.dealt_with is not None:
             after = max(after, self.dealt_with)
         return self.settings.recurrence.next_after(after)

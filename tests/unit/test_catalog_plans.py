@@ -274,6 +274,53 @@ def test_the_work_of_the_background_reads_only_what_it_is_about(
     assert all(step.index for step in plan.steps)
 
 
+@pytest.mark.parametrize("later", [0, 2, 48])
+@pytest.mark.parametrize("without", [0, 1, 64])
+def test_what_is_due_is_read_along_an_index_the_longest_due_first(
+    database: Database, later: int, without: int
+) -> None:
+    now = NOW + timedelta(hours=later)
+    unwanted = [f"{number:08}" for number in range(without)]
+    (plan,) = database.plans(lambda transaction: transaction.jobs.due(now, 10, unwanted))
+    step = plan.of("cdds_jobs")
+    assert step.index == "cdds_jobs_due"
+    assert re.search(r"next_start\)? ?<", step.condition)  # it ends at the present moment
+    assert not plan.sorts
+
+
+OF_A_JOB: dict[str, Callable[[Transaction, str], Any]] = {
+    "cdds_runs_job_id_started": lambda transaction, job_id: transaction.runs.ended(job_id),
+}
+
+
+@pytest.mark.parametrize("index", OF_A_JOB)
+@pytest.mark.parametrize("has_runs", [True, False])
+def test_what_a_plan_needs_to_know_of_a_job_is_found_by_its_id(
+    database: Database, index: str, has_runs: bool
+) -> None:
+    job_id = database.filling.busiest_job if has_runs else "00000000"
+    found, (plan,) = database.answer(lambda transaction: OF_A_JOB[index](transaction, job_id))
+    assert (found is not None) == has_runs
+    step = plan.of("cdds_runs")
+    if has_runs:
+        assert step.index == index
+        assert re.search(r"job_id\)? ?=", step.condition)
+        assert not plan.sorts
+    else:  # a few are found by any index of a job, and sorted
+        assert step.index in {
+            "cdds_runs_due",
+            "cdds_runs_dealt_with",
+            *OF_A_JOB,
+            "cdds_runs_job_id_status_started",
+        }
+
+
+def test_runs_that_lapsed_are_found_among_those_in_progress(database: Database) -> None:
+    found, (plan,) = database.answer(lambda transaction: transaction.runs.lapsed(NOW))
+    assert found
+    assert plan.of("cdds_runs").index == "cdds_runs_in_progress"
+
+
 def test_old_runs_are_found_by_their_end(database: Database) -> None:
     before = NOW - timedelta(days=20)
     found, plans = database.answer(lambda transaction: transaction.runs.removable(before, 200))

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, Select, select, update
 from cdds.catalog.filters import aside, belongs, contains
 from cdds.catalog.paging import Order, Page, Sorts, read_page
 from cdds.catalog.progress import RunProgress
-from cdds.catalog.settings import JobSettings
+from cdds.catalog.settings import MAX_INSTANCES, JobSettings
 from cdds.catalog.tables import ARTIFACTS, HIDDEN, IN_PROGRESS, RUNS
 from cdds.model import Timeframe
 from cdds.wording import sort_key
@@ -233,12 +233,17 @@ class Runs:
             found += self._without_artifacts(past, limit - len(found), without)
         return found
 
-    def ended(self, job_id: str) -> datetime | None:
-        """Return when the run of a job ended that began last."""
-        query = select(RUNS.c.finished).where(RUNS.c.job_id == job_id, RUNS.c.missed == 0)
-        return self._connection.scalars(
-            query.order_by(RUNS.c.started.desc(), RUNS.c.id.desc()).limit(1)
-        ).one_or_none()
+    def ended(self, job_id: str) -> tuple[datetime, datetime] | None:
+        """Return from when to when the run of a job went on that ended last.
+
+        It is looked for among as many as a job may have at once.
+        """
+        query = select(RUNS.c.started, RUNS.c.finished)
+        query = query.where(RUNS.c.job_id == job_id, RUNS.c.missed == 0)
+        latest = query.order_by(RUNS.c.started.desc(), RUNS.c.id.desc()).limit(MAX_INSTANCES)
+        ended = [(row.finished, row.started) for row in self._connection.execute(latest)]
+        finished, started = max((pair for pair in ended if pair[0]), default=(None, None))
+        return None if finished is None or started is None else (started, finished)
 
     def forget_files(self, run_id: str) -> None:
         """Note that nothing of a run's set is left in the sink."""

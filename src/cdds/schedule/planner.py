@@ -34,7 +34,8 @@ class Pending:
         retrying: the instant that a failed run is tried again for at `next_start`.
         failures: how often the run for that instant has failed.
         dealt_with: the last instant that was run or recorded as missed.
-        busy_until: when the run that ended last did so.
+        busy_from: when the run that ended last began.
+        busy_until: when it ended.
         misfire: what becomes of starts that were missed.
         grace: how long after its time a start still counts as on time.
     """
@@ -44,6 +45,7 @@ class Pending:
     retrying: datetime | None = None
     failures: int = 0
     dealt_with: datetime | None = None
+    busy_from: datetime | None = None
     busy_until: datetime | None = None
     misfire: Misfire = "one"
     grace: timedelta = timedelta(minutes=1)
@@ -128,8 +130,7 @@ def _late(pending: Pending, first: datetime, now: datetime) -> Iterator[datetime
 
 
 def _not_made_up_for(pending: Pending, late: list[datetime]) -> tuple[Missed, ...]:
-    busy_until = pending.busy_until
-    spans = groupby(late, key=lambda instant: busy_until is not None and instant < busy_until)
+    spans = groupby(late, key=lambda instant: _was_busy(pending, instant))
     missed = []
     for was_busy, instants in spans:
         first, *rest = instants
@@ -137,6 +138,13 @@ def _not_made_up_for(pending: Pending, late: list[datetime]) -> tuple[Missed, ..
             Missed(first, [first, *rest][-1], 1 + len(rest), _reason(pending, was_busy=was_busy))
         )
     return tuple(missed)
+
+
+def _was_busy(pending: Pending, instant: datetime) -> bool:
+    """Tell whether the run that ended last went on for all the time that a start was on time."""
+    if pending.busy_from is None or pending.busy_until is None:
+        return False
+    return pending.busy_from <= instant and pending.busy_until - instant > pending.grace
 
 
 def _reason(pending: Pending, *, was_busy: bool) -> str:

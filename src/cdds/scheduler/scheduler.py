@@ -17,7 +17,7 @@ from typing import Any
 
 from cdds.catalog import RunEntry
 from cdds.errors import JobError
-from cdds.schedule import Hourly, Recurrence
+from cdds.schedule import Hourly, Once, Recurrence
 from cdds.scheduler.chores import chores_of
 from cdds.scheduler.dispatcher import Dispatcher
 from cdds.service import DownloadService
@@ -69,8 +69,9 @@ class Scheduler:
             raise JobError("a scheduler takes a cdds.DownloadService")
         _check_span("poll_interval", poll_interval, _SHORTEST_POLL, _LONGEST_POLL)
         for name, recurrence in (("sweep", sweep), ("reconcile", reconcile), ("remind", remind)):
-            if recurrence is not None and not isinstance(recurrence, Recurrence):
-                raise JobError(f"{name} takes a recurrence, such as cdds.Hourly(1), or None")
+            recurs = isinstance(recurrence, Recurrence) and not isinstance(recurrence, Once)
+            if recurrence is not None and not recurs:
+                raise JobError(f"{name} takes what recurs, such as cdds.Hourly(1), or None")
         self._service = service
         self._poll_interval = poll_interval.total_seconds()
         self._chores = chores_of(service, sweep=sweep, reconcile=reconcile, remind=remind)
@@ -180,14 +181,14 @@ class Scheduler:
         with self._lock:
             if self._dispatcher is not None:
                 raise JobError("the scheduler runs already; stop it first, or make another one")
-            dispatcher = self._dispatcher = Dispatcher(
+            dispatcher = Dispatcher(
                 self._service, self._chores, workers=workers, poll_interval=self._poll_interval
             )
             if on_thread:
-                self._thread = threading.Thread(
-                    target=dispatcher.run, name="cdds-scheduler", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=dispatcher.run, name="cdds-scheduler", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._dispatcher = dispatcher
         return dispatcher
 
     def _has_ended(self, dispatcher: Dispatcher, timeout: timedelta) -> bool:

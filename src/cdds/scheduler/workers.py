@@ -32,12 +32,21 @@ class Workers:
             return frozenset(self._busy)
 
     def begin(self, key: str, work: Callable[[], object]) -> None:
-        """Begin a piece of work, which must not raise."""
+        """Begin a piece of work, which must not raise.
+
+        Raises:
+            RuntimeError: the system has no thread left.
+        """
+        thread = threading.Thread(
+            target=self._work, args=(key, work), name=f"cdds-{key}", daemon=True
+        )
         with self._changed:
             self._busy.add(key)
-        threading.Thread(
-            target=self._work, args=(key, work), name=f"cdds-{key}", daemon=True
-        ).start()
+        try:
+            thread.start()
+        except BaseException:
+            self._end(key)
+            raise
 
     def wait(self, seconds: float) -> bool:
         """Wait until nothing is worked at; tell whether that was so in time."""
@@ -51,6 +60,9 @@ class Workers:
         try:
             work()
         finally:
-            with self._changed:
-                self._busy.discard(key)
-                self._changed.notify_all()
+            self._end(key)
+
+    def _end(self, key: str) -> None:
+        with self._changed:
+            self._busy.discard(key)
+            self._changed.notify_all()

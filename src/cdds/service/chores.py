@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable, Collection
 from functools import partial
 
-from cdds.errors import CatalogError
 from cdds.schedule import Recurrence
 from cdds.service.context import Context
 from cdds.service.reasons import in_words
@@ -70,8 +69,8 @@ class Chores:
         try:
             with self._context.catalog.write() as transaction:
                 transaction.chores.renew(name, holder, transaction.now() + self._context.lease)
-        except CatalogError as error:
-            _log.warning("%s: its lease could not be renewed: %s", name, error)
+        except Exception as error:  # noqa: BLE001  # a host's clock, too; the next one may succeed
+            _log.warning("%s: its lease could not be renewed: %s", name, in_words(error))
 
 
 def _is_done(name: str, work: Callable[[], object]) -> bool:

@@ -60,7 +60,7 @@ class Claims:
             recipients = recipients_of(certificate, job.settings, now)
             run = _new_run(job, now, recipients, moment=transaction.now())
             if job.settings.is_one_time:
-                job = attrs.evolve(job, suspended=True, next_start=None, retrying=None)
+                job = attrs.evolve(job, suspended=True, next_start=None, retrying=None, failures=0)
             self._begin(transaction, job, run, actor)
         return Claim(run, recipients)
 
@@ -125,13 +125,15 @@ class Claims:
 
 
 def _pending(transaction: Transaction, job: JobEntry) -> Pending:
+    busy_from, busy_until = transaction.runs.ended(job.id) or (None, None)
     return Pending(
         recurrence=job.settings.recurrence,
         next_start=job.next_start,
         retrying=job.retrying,
         failures=job.failures,
         dealt_with=job.dealt_with,
-        busy_until=transaction.runs.ended(job.id),
+        busy_from=busy_from,
+        busy_until=busy_until,
         misfire=job.settings.misfire,
         grace=job.settings.misfire_grace_time,
     )
@@ -191,7 +193,7 @@ def _entry(job: JobEntry, now: datetime) -> RunEntry:
 
 
 def _check_runnable(job: JobEntry) -> None:
-    if job.is_full:
+    if job.is_full or (job.settings.is_one_time and job.is_running):
         raise StillInProgress("a run of this job is in progress; wait for its end, or cancel it")
     # One that was hourly once may have finished before it became a one-time job.
     if job.settings.is_one_time and job.started and job.latest_status == "finished":

@@ -9,6 +9,7 @@ each attempt has one of its own.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,24 +24,41 @@ from cdds.catalog import (
     RunStatus,
     Transaction,
 )
-from cdds.errors import RunLost
-from cdds.model import Progress
+from cdds.errors import CatalogError, RunLost
+from cdds.model import Progress, SinceLastRun
 from cdds.service.context import Context
 from cdds.service.events import Event, RunCancelled, RunFailed
+from cdds.service.reasons import in_words
 from cdds.service.retries import pause_after
 
 _LAPSED = "its worker gave no sign of life, and nothing of it is kept"
 _GIVEN_UP = "the run was given up, for it gave no sign of life; nothing of it is left"
 
+_log = logging.getLogger(__name__)
+
 
 def end_lapsed(context: Context) -> tuple[str, ...]:
     """End the runs whose worker gave no sign of life in time, and return them.
 
-    What they have left in the sink stays until `reconcile`.
+    What they have left in the sink stays until `reconcile`. One that cannot be ended, such as one
+    that a newer version began, is logged and keeps no other from its end.
+
+    Raises:
+        CatalogError: the catalog failed.
     """
     with context.catalog.read() as transaction:
         lapsed = transaction.runs.lapsed(transaction.now())
-    return tuple(run_id for job_id, run_id in lapsed if _end_lapsed(context, job_id, run_id))
+    return tuple(run_id for job_id, run_id in lapsed if _try_to_end(context, job_id, run_id))
+
+
+def _try_to_end(context: Context, job_id: str, run_id: str) -> bool:
+    try:
+        return _end_lapsed(context, job_id, run_id)
+    except CatalogError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever reading its row raises
+        _log.warning("run %s: it could not be given up: %s", run_id, in_words(error))
+        return False
 
 
 def _end_lapsed(context: Context, job_id: str, run_id: str) -> bool:
@@ -164,13 +182,20 @@ def _note_end(
 
 def _moves_watermark(job: JobEntry, run: RunEntry) -> bool:
     """Whether the window of a run goes on from where its job is, edited or not."""
-    if run.window is None or not job.settings.is_series_of(run.settings):
+    timeframe = job.settings.timeframe
+    if run.window is None or not isinstance(timeframe, SinceLastRun):
         return False
-    return job.watermark is None or job.watermark == run.window.start
+    begins = timeframe.start if job.watermark is None else job.watermark
+    return job.settings.is_series_of(run.settings) and run.window.start == begins
 
 
 def _may_retry(job: JobEntry, run: RunEntry) -> bool:
-    """Whether a job still wants the run that failed: it may have been edited or suspended."""
+    """Whether a job still wants the run that failed: it may have been edited or suspended.
+
+    If its starts were reckoned anew, those between are not to come back after a retry.
+    """
     is_switched_off = job.suspended and not job.settings.is_one_time
     is_edited = job.settings.recurrence != run.settings.recurrence
-    return not (is_switched_off or is_edited or job.retrying is not None)
+    if is_switched_off or is_edited or job.retrying is not None or job.dealt_with is None:
+        return False
+    return job.next_start == job.settings.recurrence.next_after(job.dealt_with)

@@ -227,7 +227,9 @@ class Jobs:
             job = _find(transaction, principal, job_id, rights, lock=True)
             if job.suspended and job.next_start is None:
                 return job
-            suspended = attrs.evolve(job, suspended=True, next_start=None, retrying=None)
+            suspended = attrs.evolve(
+                job, suspended=True, next_start=None, retrying=None, failures=0
+            )
             transaction.jobs.replace(suspended)
             self._audit(transaction, principal, "job suspended", suspended)
             return suspended
@@ -387,6 +389,8 @@ def _find(
 def _check_start(recurrence: Recurrence, now: datetime) -> None:
     if isinstance(recurrence, Once) and recurrence.at is not None and recurrence.at <= now:
         raise JobError("the start lies in the past; use Once() to start at once")
+    if not recurrence.is_immediate and recurrence.next_after(now) is None:
+        raise JobError("the recurrence has no start any more; give it a later end")
 
 
 def _for_window(settings: JobSettings, window: Timeframe) -> JobSettings:
@@ -416,7 +420,7 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
     now = transaction.now()
     earliest = now if job.dealt_with is None else max(now, job.dealt_with + _TICK)
     if recurrence.is_immediate and not job.suspended:
-        return attrs.evolve(job, suspended=True, next_start=earliest, retrying=None)
+        return attrs.evolve(job, suspended=True, next_start=earliest, retrying=None, failures=0)
     if job.suspended:
         return job
     if isinstance(recurrence, Once):
@@ -424,5 +428,5 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
         is_late = job.settings.misfire == "none"
         start = max(recurrence.at, earliest) if recurrence.at and is_late else recurrence.at
     else:
-        start = recurrence.next_after(earliest - _TICK)
-    return attrs.evolve(job, next_start=start, retrying=None)
+        start = recurrence.next_after(max(now, job.dealt_with or now))
+    return attrs.evolve(job, next_start=start, retrying=None, failures=0)
