@@ -102,7 +102,7 @@ def _list(options: argparse.Namespace) -> None:
         "size",
         "created (UTC)",
         "expires (UTC)",
-        "days",
+        "days left",
         "part",
     )
     rows = (

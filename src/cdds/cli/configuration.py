@@ -25,7 +25,6 @@ from cdds.crypto.recipients import KeyTransport
 from cdds.datasets import BUILTIN
 from cdds.errors import JobError
 from cdds.location import is_usable, local_path
-from cdds.service.service import MAX_LIFETIME
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -84,7 +83,7 @@ class SourceSection(msgspec.Struct, frozen=True, kw_only=True):
 class SchedulerSection(msgspec.Struct, frozen=True, kw_only=True):
     """How a scheduler works."""
 
-    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 2
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     stop_timeout: Span = Span(seconds=30)
     poll_interval: Span = Span(seconds=1)
 
@@ -200,8 +199,7 @@ def _configuration(path: Path, tables: dict[str, Any]) -> Configuration:
     _check_catalog(configuration.catalog)
     _check_sink(configuration.sink)
     _check_sealing(configuration.sealing)
-    if configuration.retention.artifacts > MAX_LIFETIME:
-        raise _Refused("[retention] artifacts are kept for 30d at most")
+    _check_spans(configuration.scheduler, configuration.retention)
     return configuration
 
 
@@ -280,6 +278,17 @@ def _check_catalog(section: CatalogSection) -> None:
     has_password = section.password_file is not None or section.password_env is not None
     if is_path(section.url) and has_password:
         raise _Refused("[catalog] a file of SQLite has no password")
+
+
+def _check_spans(scheduler: SchedulerSection, retention: RetentionSection) -> None:
+    for where, span, most in (
+        ("[scheduler] stop_timeout", scheduler.stop_timeout, "1d"),
+        ("[scheduler] poll_interval", scheduler.poll_interval, "5m"),
+        ("[retention] artifacts", retention.artifacts, "30d"),
+        ("[retention] history", retention.history, "36500d"),
+    ):
+        if span is not None and span > parse_span(most):
+            raise _Refused(f"{where} is at most {most}")
 
 
 def _one_of_both(name: str, file: str | None, environment: str | None) -> None:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from cdds.catalog import JobEntry, RunEntry
 
 _SORTS = ("title", "created", "next-start", "latest-start", "latest-status")
-STATUSES = ("in progress", "finished", "failed", "cancelled")
 _OF_ALL = "also what belongs to other users of the tenant"
 
 
@@ -66,7 +65,9 @@ def add_filters(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--title", metavar="TEXT", action=Once, help="whose title holds this")
     group.add_argument("--source", metavar="NAME", action=Once)
     group.add_argument("--dataset", metavar="NAME", action=Once, help="interaction or contact")
-    group.add_argument("--status", choices=STATUSES)
+    group.add_argument(
+        "--status", metavar="S", action=Once, help="in-progress, finished, failed or cancelled"
+    )
 
 
 def filters_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def filters_of(options: argparse.Namespace) -> dict[str, Any]:
         "title": options.title,
         "source": options.source,
         "dataset": dataset_filter(options),
-        "status": options.status,
+        "status": options.status and options.status.replace("-", " "),
     }
 
 

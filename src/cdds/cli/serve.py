@@ -11,11 +11,12 @@ from cdds.cli.pages import add_configuration, configuration_file
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import tell
 from cdds.cli.words import add_command
+from cdds.errors import CddsError
 
 if TYPE_CHECKING:
     import argparse
 
-    from cdds.cli.configuration import Configuration
+    from cdds.cli.configuration import Configuration, SchedulerSection
     from cdds.scheduler import Scheduler
     from cdds.service import DownloadService
     from cdds.service.events import Event
@@ -38,10 +39,15 @@ def _run(options: argparse.Namespace) -> None:
             with stoppable():
                 scheduler.run_pending()
         else:
-            section = configuration.scheduler
-            scheduler.run_forever(
-                workers=section.workers, stop_timeout=section.stop_timeout, handle_signals=True
-            )
+            _serve(scheduler, configuration.scheduler)
+
+
+def _serve(scheduler: Scheduler, section: SchedulerSection) -> None:
+    has_ended = scheduler.run_forever(
+        workers=section.workers, stop_timeout=section.stop_timeout, handle_signals=True
+    )
+    if not has_ended:
+        raise CddsError("some runs did not stop in time; their leases will end")
 
 
 def _scheduler(service: DownloadService, configuration: Configuration) -> Scheduler:

@@ -73,10 +73,10 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """
     given = {name: getattr(options, name) for name in _PLAIN}
     given |= {
-        "dataset": _dataset(options.dataset),
         "recurrence": recurrence_of(options),
-        "media_types": options.media_type,
         "timeframe": _timeframe(options),
+        "dataset": _dataset(options.dataset),
+        "media_types": options.media_type,
         "recipients": _certificates(options.recipient),
     }
     settings = {name: value for name, value in given.items() if value is not None}

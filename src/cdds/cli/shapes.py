@@ -60,7 +60,7 @@ def plain(value: Any) -> Any:
     for kind, shape in _SHAPES.items():
         if isinstance(value, kind):
             return shape(value)
-    return value
+    return _fields(value) if attrs.has(type(value)) else value
 
 
 def moment(value: datetime) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cdds.location import printable
+from cdds.model import Timeframe
 
 if TYPE_CHECKING:
     from cdds.catalog import JobSettings, RunProgress
@@ -83,7 +84,7 @@ def _about(span: timedelta) -> str:
 
 def settings_sheet(settings: JobSettings) -> dict[str, Any]:
     """Return what is set for a job, for a sheet."""
-    media_types, timeframe = settings.media_types, settings.timeframe
+    media_types = settings.media_types
     return {
         "title": settings.title,
         "description": settings.description,
@@ -91,11 +92,18 @@ def settings_sheet(settings: JobSettings) -> dict[str, Any]:
         "type": settings.dataset,
         "media types": "all" if media_types is None else ", ".join(sorted(media_types)),
         "runs": settings.recurrence,
-        "from (UTC)": "all data" if timeframe is None else timeframe.start,
-        "until (UTC)": None if timeframe is None else timeframe.end,
+        "time frame": _timeframe(settings.timeframe),
         "split size": "one file" if settings.split_size is None else size(settings.split_size),
         "on invalid": settings.on_invalid,
         "max rejects": settings.max_rejects,
         "level": settings.level,
         "other recipients": len(settings.recipients),
     }
+
+
+def _timeframe(value: object) -> str:
+    if not isinstance(value, Timeframe):
+        return "all data" if value is None else str(value)
+    bounds = (("from", value.start), ("until", value.end))
+    words = [f"{word} {_cell(moment)} UTC" for word, moment in bounds if moment is not None]
+    return ", ".join(words) or "all data"
