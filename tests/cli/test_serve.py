@@ -101,16 +101,11 @@ def test_a_line_tells_when_which_run_of_whom(event: events.Event, said: str) -> 
 
 
 def test_what_is_no_news_of_a_run_has_no_line() -> None:
-    artifact = ArtifactEntry(
-        **dict.fromkeys(("name", "run_id", "job_id", "tenant", "owner", "title"), "x"),
-        dataset="x",
-        size=1,
-        sha256="x",
-        part=1,
-        parts=1,  # type: ignore[arg-type]
-        created=MORNING,
-        expires=MORNING,
-    )
+    texts = dict.fromkeys(("name", "run_id", "job_id", "tenant", "owner", "title", "dataset"), "x")
+    numbers = dict.fromkeys(("size", "part", "parts"), 1)
+    moments = dict.fromkeys(("created", "expires"), MORNING)
+    given: dict[str, Any] = {**texts, **numbers, **moments, "sha256": "x"}
+    artifact = ArtifactEntry(**given)
     assert line_of(events.ArtifactStored(at=MORNING, artifact=artifact)) is None
 
 
