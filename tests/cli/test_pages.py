@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cdds import sample
+from cdds.cli.configuration import read_configuration
+from cdds.cli.entry import _parser
 from cdds.service.download import Download
 
 PATIENCE = 60
@@ -574,3 +580,58 @@ def test_an_export_loads_no_database(
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "cdds.exporter" in loaded
     assert not loaded & {"sqlalchemy", "tabulate", "tqdm", "cdds.service"}
+
+
+# --- the pages that explain them ------------------------------------------------------------------
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def commands(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield all commands below a parser that do something, with their parsers."""
+    groups = [it for it in parser._actions if isinstance(it, argparse._SubParsersAction)]
+    if not groups:
+        yield name, parser
+    for group in groups:
+        for word, inner in group.choices.items():
+            yield from commands(inner, f"{name} {word}")
+
+
+def test_the_reference_names_every_command_and_option() -> None:
+    text = (DOCS / "reference" / "command-line.md").read_text()
+    named = set(re.findall(r"`(?:cdds )?([a-z]+)", text)) | set(re.findall(r"--[a-z-]+", text))
+    for command, parser in commands(_parser(), "cdds"):
+        words = command.split()[1:]
+        assert set(words) <= named, command
+        if words not in (["export"], ["demo"]):
+            options = {word for action in parser._actions for word in action.option_strings}
+            assert options - {"-h", "--help"} <= named, command
+
+
+def test_the_how_to_is_a_configuration_and_commands_that_work(
+    tmp_path: Path, rsa_key_and_certificate: tuple[Path, Path], judge: Callable[[str], str]
+) -> None:
+    """Its configurations are read, and what it has typed in a shell works in order."""
+    text = (DOCS / "how-to" / "run-a-scheduler.md").read_text()
+    first, second = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "second.toml").write_text(second)
+    assert read_configuration(tmp_path / "second.toml").catalog.audit_key_env == "CDDS_AUDIT_KEY"
+    (tmp_path / "cdds.toml").write_text(first)
+    shutil.copy(rsa_key_and_certificate[1], tmp_path / "recipient.pem")
+    records = tmp_path / "data" / "acme" / "interactions.jsonl"
+    records.parent.mkdir(parents=True)
+    with records.open("wb") as file:
+        sample.write_lines(sample.interactions(20), file)
+    script = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [judge("sh"), "-eu", "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.suffix for path in (tmp_path / "downloads").iterdir()} == {".smime", ".sha256"}
+    assert "every 4 hours, from 00:00 UTC" in done.stdout
