@@ -40,6 +40,11 @@ GOOD = CATALOG + SINK + SOURCE
 BAD = {
     "empty": ("", "has no section catalog"),
     "no TOML": ("[catalog\n", "is no TOML"),
+    "a long number": (GOOD + "[scheduler]\nworkers = " + "9" * 5000, "is no TOML"),
+    "a large number": (GOOD + "[scheduler]\nworkers = " + "9" * 30, "workers: "),
+    "nan": (GOOD + "[scheduler]\nworkers = nan\n", "workers: Expected `int`"),
+    "a large file": ("#" * 1_100_000, "too large"),
+    "for nobody": (GOOD + "tenants = []\n", "would be for nobody"),
     "a duplicate key": (GOOD + CATALOG, "is no TOML"),
     "deep": ("a = " + "[" * 100_000, "is no TOML"),
     "no catalog": (SINK + SOURCE, "has no section catalog"),
@@ -97,7 +102,7 @@ def test_a_bad_configuration_is_refused_and_nothing_is_made(
 
 def test_a_configuration_that_is_no_text_is_refused(bare: Any) -> None:
     bare.config.write_bytes(b"\xff")
-    assert "is no TOML: it is not UTF-8" in bare("jobs", "list").refusal
+    assert "it is not UTF-8" in bare("jobs", "list").refusal
 
 
 def test_a_configuration_that_cannot_be_read_is_refused(bare: Any) -> None:

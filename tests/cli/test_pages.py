@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import re
@@ -443,6 +444,42 @@ def test_a_download_that_is_stopped_has_no_name_and_goes_on_later(
     assert [path.name for path in folder.iterdir()] == [f".{name}.part"]
     assert terminal(*words).code == 0
     assert [path.name for path in folder.iterdir()] == [name]
+
+
+def test_two_downloads_do_not_write_to_one_file(terminal: Any, ran: Any) -> None:
+    name = ran[2][0]
+    folder = terminal.home / "downloads"
+    folder.mkdir()
+    with (folder / f".{name}.part").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        refusal = terminal("artifacts", "download", name, "--to", folder).refusal
+    assert "by another download" in refusal
+
+
+def test_a_download_follows_no_link(terminal: Any, ran: Any) -> None:
+    name = ran[2][0]
+    folder = terminal.home / "downloads"
+    folder.mkdir()
+    (folder / f".{name}.part").symlink_to(terminal.config)
+    before = terminal.config.read_bytes()
+    assert f".{name}.part" in terminal("artifacts", "download", name, "--to", folder).refusal
+    assert terminal.config.read_bytes() == before
+
+
+@pytest.mark.parametrize("action", ["run", "download"])
+def test_only_a_terminal_sees_a_bar(
+    terminal: Any, ran: Any, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    """And none does that does not want it."""
+    job_id, _, names = ran
+    words = {
+        "run": lambda _: ["jobs", "run", job_id],
+        "download": lambda to: ["artifacts", "download", names[0], "--to", terminal.home / to],
+    }[action]
+    assert terminal(*words("first")).err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert "B/s" in terminal(*words("second")).err
+    assert terminal(*words("third"), "--no-progress").err == ""
 
 
 def test_deleted_artifacts_are_gone(terminal: Any, ran: Any) -> None:

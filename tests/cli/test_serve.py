@@ -146,6 +146,22 @@ def test_a_run_that_fails_is_told_and_ends_nothing_else(terminal: Any) -> None:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.usefixtures("_scheduler")
+def test_once_that_is_stopped_leaves_nothing(terminal: Any) -> None:
+    records = terminal.home / "data" / "acme" / "interactions.jsonl"
+    records.unlink()
+    os.mkfifo(records)
+    terminal.add()
+    with serving("--once") as process:
+        assert " started\n" in read_line(process)
+        with feeding(records, terminal.home / "exports"):
+            process.send_signal(signal.SIGTERM)
+            _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 143
+    assert told.endswith("cdds: stopped\n")
+    assert list((terminal.home / "exports").glob("*")) == []
+
+
 # --- until it is stopped --------------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ _SECRET = re.compile(r"key|.*(secret|token|passw|passphrase|credential).*", re.I
 # The first as SQLAlchemy reads URLs: all up to an @ is the password, whatever it holds.
 _CATALOG_PASSWORD = re.compile(r"[^:/]+://[^:/]*:[^@]*@|.*[?&][^=&]*password=")
 _DATA_FILES = tuple(file.name for dataset in BUILTIN for file in dataset.files)
+_LARGEST = 1024 * 1024
 _ADVICE = "secrets come from a file or the environment"
 
 
@@ -166,15 +167,12 @@ def read_configuration(path: Path) -> Configuration:
         JobError: it is no configuration; the message names the file, the key and what to do.
         OSError: it cannot be read.
     """
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise JobError(f"{path} is too large for a configuration")
     try:
-        tables = tomllib.loads(path.read_bytes().decode())
-    except UnicodeDecodeError:
-        raise JobError(f"{path} is no TOML: it is not UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "it is too deep"
-        raise JobError(f"{path} is no TOML: {reason}") from None
-    try:
-        return _configuration(path, tables)
+        return _configuration(path, _tables(content))
     except _Refused as refused:
         raise JobError(f"{path}: {refused}") from None
 
@@ -182,6 +180,18 @@ def read_configuration(path: Path) -> Configuration:
 def is_path(written: str) -> bool:
     """Tell whether a location is a local path, and no URL of another file system."""
     return local_path(written) is not None
+
+
+def _tables(content: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError:
+        raise _Refused("it is no TOML, for it is not UTF-8") from None
+    except RecursionError:
+        raise _Refused("it is no TOML that can be read, for it is too deep") from None
+    except ValueError as error:  # a number of too many digits is not tomllib's own error
+        reason = error if isinstance(error, tomllib.TOMLDecodeError) else "a number is too long"
+        raise _Refused(f"it is no TOML: {reason}") from None
 
 
 class _Refused(Exception):
@@ -325,6 +335,8 @@ def _refuse_password(where: str, location: str) -> None:
 def _check_source(where: str, section: SourceSection) -> None:
     if section.kind not in KINDS:
         raise _Refused(f"{where} kind is one of {', '.join(KINDS)}")
+    if section.tenants is not None and not section.tenants:
+        raise _Refused(f"{where} tenants is empty, so it would be for nobody")
     if not section.inputs:
         raise _Refused(f"{where} names no file; give at least one of {', '.join(_DATA_FILES)}")
     for name, location in section.inputs.items():
