@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PrivateFormat,
 )
+from terminals import Terminal
 
 from cdds.cli import hosting
 from cdds.cli.configuration import read_configuration
@@ -89,7 +90,7 @@ BAD = {
 @pytest.mark.parametrize("text", [bad[0] for bad in BAD.values()], ids=list(BAD))
 @pytest.mark.parametrize("words", [["jobs", "list"], ["serve"]], ids=" ".join)
 def test_a_bad_configuration_is_refused_and_nothing_is_made(
-    bare: Any, text: str, words: list[str]
+    bare: Terminal, text: str, words: list[str]
 ) -> None:
     bare.configure(text)
     before = bare.files()
@@ -100,12 +101,12 @@ def test_a_bad_configuration_is_refused_and_nothing_is_made(
     assert bare.files() == before
 
 
-def test_a_configuration_that_is_no_text_is_refused(bare: Any) -> None:
+def test_a_configuration_that_is_no_text_is_refused(bare: Terminal) -> None:
     bare.config.write_bytes(b"\xff")
     assert "it is not UTF-8" in bare("jobs", "list").refusal
 
 
-def test_a_configuration_that_cannot_be_read_is_refused(bare: Any) -> None:
+def test_a_configuration_that_cannot_be_read_is_refused(bare: Terminal) -> None:
     missing = bare.home / "missing.toml"
     assert "No such file" in bare("jobs", "list", "--config", missing).refusal
     assert "Is a directory" in bare("jobs", "list", "--config", bare.home).refusal
@@ -129,7 +130,7 @@ def test_a_configuration_that_cannot_be_read_is_refused(bare: Any) -> None:
     ],
 )
 def test_a_secret_in_the_configuration_is_refused_without_telling_it(
-    bare: Any, old: str, new: str
+    bare: Terminal, old: str, new: str
 ) -> None:
     bare.configure(changed(bare.config.read_text(), old, new))
     before = bare.files()
@@ -140,7 +141,7 @@ def test_a_secret_in_the_configuration_is_refused_without_telling_it(
 
 
 def test_a_missing_secret_is_refused_and_nothing_is_made(
-    bare: Any, monkeypatch: pytest.MonkeyPatch
+    bare: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = bare.files()
     text = bare.config.read_text()
@@ -158,7 +159,7 @@ def test_a_missing_secret_is_refused_and_nothing_is_made(
         assert bare.files() == before
 
 
-def test_a_short_audit_key_is_refused_and_nothing_is_made(bare: Any) -> None:
+def test_a_short_audit_key_is_refused_and_nothing_is_made(bare: Terminal) -> None:
     (bare.home / "audit.key").write_bytes(b"k" * 15)
     before = bare.files()
     assert "16 bytes" in bare("jobs", "list").refusal
@@ -166,7 +167,7 @@ def test_a_short_audit_key_is_refused_and_nothing_is_made(bare: Any) -> None:
 
 
 def test_the_audit_key_is_the_file_byte_for_byte_or_the_text_of_the_variable(
-    bare: Any, monkeypatch: pytest.MonkeyPatch
+    bare: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = "a key of 16 bytes or more, \N{KEY}"
     (bare.home / "audit.key").write_bytes(key.encode())
@@ -180,7 +181,7 @@ def test_the_audit_key_is_the_file_byte_for_byte_or_the_text_of_the_variable(
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
-def test_a_secret_that_everybody_can_read_gives_a_warning(bare: Any, mode: int) -> None:
+def test_a_secret_that_everybody_can_read_gives_a_warning(bare: Terminal, mode: int) -> None:
     path = bare.home / "audit.key"
     path.chmod(mode)
     done = bare("jobs", "list")
@@ -194,7 +195,7 @@ class _Seen(Exception):
 
 @pytest.mark.parametrize("place", ["file", "env"])
 def test_the_password_of_postgresql_goes_to_the_catalog_alone(
-    bare: Any, monkeypatch: pytest.MonkeyPatch, place: str
+    bare: Terminal, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     path = bare.home / "password"
     path.write_text(f"{NEEDLE}\nsecond line")
@@ -219,7 +220,7 @@ def test_the_password_of_postgresql_goes_to_the_catalog_alone(
 
 
 def test_a_catalog_in_postgresql_is_opened_with_a_password(
-    terminal: Any, postgres: Any, new_catalog_url: Callable[[str], Any], tmp_path: Path
+    terminal: Terminal, postgres: Any, new_catalog_url: Callable[[str], Any], tmp_path: Path
 ) -> None:
     path = terminal.home / "password"
     path.write_text(NEEDLE)
@@ -232,7 +233,7 @@ def test_a_catalog_in_postgresql_is_opened_with_a_password(
 
 
 def test_no_secret_stands_in_the_arguments_of_a_process_or_its_output(
-    terminal: Any, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUDIT_KEY", NEEDLE)
     text = terminal.config.read_text().replace("audit_key_file", "audit_key_env")
@@ -247,7 +248,7 @@ def test_no_secret_stands_in_the_arguments_of_a_process_or_its_output(
 # --- taken ----------------------------------------------------------------------------------------
 
 
-def test_what_is_left_out_has_its_default(bare: Any) -> None:
+def test_what_is_left_out_has_its_default(bare: Terminal) -> None:
     configuration = read_configuration(bare.config)
     scheduler, retention = configuration.scheduler, configuration.retention
     assert (scheduler.workers, scheduler.stop_timeout) == (2, timedelta(seconds=30))
@@ -256,7 +257,7 @@ def test_what_is_left_out_has_its_default(bare: Any) -> None:
     assert configuration.signing is None
 
 
-def test_every_key_is_taken(bare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_key_is_taken(bare: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the page that explains them shows only what is taken."""
     bare.configure(
         bare.config.read_text()
@@ -292,7 +293,7 @@ def test_every_key_is_taken(bare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_signer_signs_and_the_seal_is_the_one_that_is_asked_for(
-    terminal: Any, rsa_key: Any, rsa_key_and_certificate: tuple[Path, Path]
+    terminal: Terminal, rsa_key: Any, rsa_key_and_certificate: tuple[Path, Path]
 ) -> None:
     protection = BestAvailableEncryption(NEEDLE.encode())
     key = rsa_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
@@ -319,7 +320,7 @@ def test_a_signer_signs_and_the_seal_is_the_one_that_is_asked_for(
 @pytest.mark.parametrize(
     "tenant", ["..", ".", ".hidden", "../acme", "a/b", "a\\b", "*", "a?b", "[a]", "a:b", "{tenant}"]
 )
-def test_a_tenant_cannot_lead_elsewhere(terminal: Any, tenant: str) -> None:
+def test_a_tenant_cannot_lead_elsewhere(terminal: Terminal, tenant: str) -> None:
     words = ["--tenant", tenant]
     certificate = terminal.home / "cert.pem"
     assert terminal("preferences", "set", certificate, *words).code == 0
@@ -330,7 +331,7 @@ def test_a_tenant_cannot_lead_elsewhere(terminal: Any, tenant: str) -> None:
 
 
 def test_a_source_for_some_tenants_is_for_no_others(
-    terminal: Any, rsa_key_and_certificate: tuple[Path, Path]
+    terminal: Terminal, rsa_key_and_certificate: tuple[Path, Path]
 ) -> None:
     text = terminal.config.read_text().replace("{tenant}", "acme")
     tenants = 'kind = "json-lines"\ntenants = ["acme"]'
@@ -342,7 +343,7 @@ def test_a_source_for_some_tenants_is_for_no_others(
     assert "no records of this tenant" in refusal
 
 
-def test_json_arrays_are_a_kind_of_source(terminal: Any) -> None:
+def test_json_arrays_are_a_kind_of_source(terminal: Terminal) -> None:
     array = terminal.home / "data" / "acme" / "interactions.json"
     array.write_text(json.dumps([{"IXNID": "1"}, {"IXNID": "2"}]))
     text = terminal.config.read_text().replace("json-lines", "json-array")

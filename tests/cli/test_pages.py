@@ -15,21 +15,26 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
+from terminals import Terminal
 
 from cdds import sample
 from cdds.cli.configuration import read_configuration
 from cdds.cli.entry import _parser
 from cdds.service.download import Download
 
+Words: TypeAlias = "list[str | Path]"
+Ran: TypeAlias = tuple[str, str, list[str]]
+"""A job, its run and the names of the run's artifacts."""
+
 PATIENCE = 60
 """Seconds after which a process is taken to hang; nothing is asserted about time."""
 
 
 @pytest.fixture
-def ran(terminal: Any) -> tuple[str, str, list[str]]:
+def ran(terminal: Terminal) -> Ran:
     """Return a recurring job, its run and the names of the run's artifacts, which are several."""
     job_id = terminal.add("--every-hours", "4", "--split-size", "64KiB")
     return job_id, *terminal.run(job_id)
@@ -39,7 +44,7 @@ def ran(terminal: Any) -> tuple[str, str, list[str]]:
 
 
 def test_what_was_configured_in_a_terminal_opens_with_openssl(
-    terminal: Any, judge: Callable[[str], str], rsa_key_and_certificate: tuple[Path, Path]
+    terminal: Terminal, judge: Callable[[str], str], rsa_key_and_certificate: tuple[Path, Path]
 ) -> None:
     """Certificate, job, run, list, download: then the recipient has every record."""
     _, (name,) = terminal.run(terminal.add())
@@ -62,7 +67,7 @@ def test_what_was_configured_in_a_terminal_opens_with_openssl(
 
 
 def test_the_working_folder_does_not_matter(
-    terminal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Paths of a configuration are relative to its file."""
     monkeypatch.chdir(tmp_path)
@@ -75,7 +80,7 @@ def test_the_working_folder_does_not_matter(
 
 
 def test_every_option_of_a_job_is_a_setting(
-    terminal: Any, rsa_key_and_certificate: tuple[Path, Path]
+    terminal: Terminal, rsa_key_and_certificate: tuple[Path, Path]
 ) -> None:
     job_id = terminal.add(
         *("--description", "all\nof it", "--media-type", "chat", "Email"),
@@ -110,7 +115,7 @@ def test_every_option_of_a_job_is_a_setting(
 
 
 def test_what_can_be_set_can_be_taken_back(
-    terminal: Any, rsa_key_and_certificate: tuple[Path, Path]
+    terminal: Terminal, rsa_key_and_certificate: tuple[Path, Path]
 ) -> None:
     job_id = terminal.add(
         *("--every-hours", "6", "--media-type", "chat", "--from", "2025-01-01"),
@@ -123,7 +128,7 @@ def test_what_can_be_set_can_be_taken_back(
     assert settings["recurrence"]["every"] == 6
 
 
-def test_an_edit_changes_what_it_names_and_nothing_else(terminal: Any) -> None:
+def test_an_edit_changes_what_it_names_and_nothing_else(terminal: Terminal) -> None:
     job_id = terminal.add("--every-hours", "6", "--media-type", "chat")
     before = terminal("jobs", "show", job_id, "--json").json["job"]["settings"]
     assert terminal("jobs", "edit", job_id, "--title", "Other").words == []
@@ -131,7 +136,7 @@ def test_an_edit_changes_what_it_names_and_nothing_else(terminal: Any) -> None:
     assert after == before | {"title": "Other"}
 
 
-def test_jobs_and_runs_are_cloned_with_changes(terminal: Any, ran: Any) -> None:
+def test_jobs_and_runs_are_cloned_with_changes(terminal: Terminal, ran: Ran) -> None:
     job_id, run_id, _ = ran
     for page, thing in (("jobs", job_id), ("history", run_id)):
         (clone,) = terminal(page, "clone", thing, "--title", f"of {page}", "--once").words
@@ -142,7 +147,7 @@ def test_jobs_and_runs_are_cloned_with_changes(terminal: Any, ran: Any) -> None:
         assert job["settings"]["split_size"] == 64 * 1024
 
 
-def test_a_job_is_suspended_resumed_and_deleted(terminal: Any) -> None:
+def test_a_job_is_suspended_resumed_and_deleted(terminal: Terminal) -> None:
     job_id = terminal.add("--every-hours", "6")
     assert terminal("jobs", "suspend", job_id, "--json").json["job"]["suspended"] is True
     assert terminal("jobs", "list", "--active", "--json").json["jobs"] == []
@@ -152,7 +157,7 @@ def test_a_job_is_suspended_resumed_and_deleted(terminal: Any) -> None:
     assert "no such job" in terminal("jobs", "show", job_id).refusal
 
 
-def test_the_rules_of_the_guide_are_told(terminal: Any) -> None:
+def test_the_rules_of_the_guide_are_told(terminal: Terminal) -> None:
     """A one-time job is neither edited, nor resumed, nor run twice."""
     job_id = terminal.add()
     assert "cannot be edited" in terminal("jobs", "edit", job_id, "--title", "x").refusal
@@ -161,7 +166,7 @@ def test_the_rules_of_the_guide_are_told(terminal: Any) -> None:
     assert "runs once" in terminal("jobs", "run", job_id).refusal
 
 
-def test_a_run_that_fails_says_why_in_one_line(terminal: Any) -> None:
+def test_a_run_that_fails_says_why_in_one_line(terminal: Terminal) -> None:
     job_id = terminal.add()
     (terminal.home / "data" / "acme" / "interactions.jsonl").unlink()
     assert "interactions.jsonl: No such file" in terminal("jobs", "run", job_id).refusal
@@ -173,7 +178,7 @@ def test_a_run_that_fails_says_why_in_one_line(terminal: Any) -> None:
 # --- lists ----------------------------------------------------------------------------------------
 
 
-def test_a_list_of_jobs_has_the_columns_of_the_page(terminal: Any, ran: Any) -> None:
+def test_a_list_of_jobs_has_the_columns_of_the_page(terminal: Terminal, ran: Ran) -> None:
     columns, rule, row = terminal("jobs", "list").out.splitlines()
     assert [cell.strip() for cell in cells(columns, rule)] == [
         *("title", "type", "source", "status", "progress", "latest start (UTC)"),
@@ -184,7 +189,7 @@ def test_a_list_of_jobs_has_the_columns_of_the_page(terminal: Any, ran: Any) -> 
     assert shown[-3:] == ["every 4 hours, from 00:00 UTC", "no", ran[0]]
 
 
-def test_lists_of_runs_and_artifacts_show_whole_ids_and_names(terminal: Any, ran: Any) -> None:
+def test_lists_of_runs_and_artifacts_show_whole_ids_and_names(terminal: Terminal, ran: Ran) -> None:
     _, run_id, names = ran
     assert run_id in terminal("history", "list").words
     shown = terminal("artifacts", "list", "--sort", "name", "--ascending")
@@ -202,7 +207,7 @@ def cells(line: str, rule: str) -> list[str]:
     return parts
 
 
-def test_a_list_goes_on_where_its_page_ended(terminal: Any) -> None:
+def test_a_list_goes_on_where_its_page_ended(terminal: Terminal) -> None:
     titles = [f"Job {number}" for number in range(5)]
     for title in titles:
         terminal.add(title=title)
@@ -237,14 +242,14 @@ def test_a_list_goes_on_where_its_page_ended(terminal: Any) -> None:
     ],
 )
 def test_lists_are_filtered(
-    terminal: Any, ran: Any, page: str, wanted: list[str], count: int
+    terminal: Terminal, ran: Ran, page: str, wanted: list[str], count: int
 ) -> None:
     listed = terminal(page, "list", *wanted, "--json").json
     (things,) = (value for name, value in listed.items() if name != "next")
     assert len(things) == count
 
 
-def test_lists_are_filtered_by_job_and_run(terminal: Any, ran: Any) -> None:
+def test_lists_are_filtered_by_job_and_run(terminal: Terminal, ran: Ran) -> None:
     job_id, run_id, names = ran
     other = terminal.add()
     assert len(terminal("history", "list", "--job", job_id, "--json").json["runs"]) == 1
@@ -274,7 +279,7 @@ def test_lists_are_filtered_by_job_and_run(terminal: Any, ran: Any) -> None:
     ids=" ".join,
 )
 def test_what_makes_no_sense_is_refused_in_one_line(
-    terminal: Any, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = terminal.files()
@@ -305,7 +310,7 @@ def test_what_makes_no_sense_is_refused_in_one_line(
     ],
     ids=" ".join,
 )
-def test_wrong_usage_of_the_pages(terminal: Any, words: list[str]) -> None:
+def test_wrong_usage_of_the_pages(terminal: Terminal, words: list[str]) -> None:
     done = terminal(*words)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("usage: cdds ")
@@ -316,7 +321,7 @@ def test_wrong_usage_of_the_pages(terminal: Any, words: list[str]) -> None:
 
 @pytest.mark.parametrize("variable", ["CDDS_CONFIG", "CDDS_USER", "CDDS_TENANT"])
 def test_who_acts_where_has_no_default(
-    terminal: Any, monkeypatch: pytest.MonkeyPatch, variable: str
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     value = os.environ[variable]
     monkeypatch.delenv(variable)
@@ -329,7 +334,7 @@ def test_who_acts_where_has_no_default(
     assert terminal("jobs", "list", option, "").code == 2
 
 
-def test_others_see_nothing_unless_all_is_asked_for(terminal: Any, ran: Any) -> None:
+def test_others_see_nothing_unless_all_is_asked_for(terminal: Terminal, ran: Ran) -> None:
     """And what belongs to another tenant does not exist, whatever is asked for."""
     job_id, run_id, names = ran
     bob, mallory = ["--user", "bob"], ["--user", "mallory", "--tenant", "other", "--all"]
@@ -340,7 +345,7 @@ def test_others_see_nothing_unless_all_is_asked_for(terminal: Any, ran: Any) -> 
         assert "no such job" in terminal("jobs", "show", job_id, *stranger).refusal
         assert "no such run" in terminal("history", "show", run_id, *stranger).refusal
         folder = terminal.home / "stolen"
-        words = ["artifacts", "download", names[0], "--to", folder, *stranger]
+        words: Words = ["artifacts", "download", names[0], "--to", folder, *stranger]
         assert "no such artifact" in terminal(*words).refusal
         assert not folder.exists()
     for page in ("jobs", "history", "artifacts"):
@@ -352,7 +357,7 @@ def test_others_see_nothing_unless_all_is_asked_for(terminal: Any, ran: Any) -> 
 # --- history --------------------------------------------------------------------------------------
 
 
-def test_a_run_is_shown_and_deleted_with_its_artifacts(terminal: Any, ran: Any) -> None:
+def test_a_run_is_shown_and_deleted_with_its_artifacts(terminal: Terminal, ran: Ran) -> None:
     _, run_id, names = ran
     told = terminal("history", "show", run_id, "--json").json
     assert told["artifacts"] == names
@@ -365,7 +370,7 @@ def test_a_run_is_shown_and_deleted_with_its_artifacts(terminal: Any, ran: Any) 
     assert list((terminal.home / "exports").iterdir()) == []
 
 
-def test_cancelling_a_run_that_has_ended_changes_nothing(terminal: Any, ran: Any) -> None:
+def test_cancelling_a_run_that_has_ended_changes_nothing(terminal: Terminal, ran: Ran) -> None:
     cancelled = terminal("history", "cancel", ran[1], "--json").json["run"]
     assert (cancelled["status"], cancelled["cancel_requested"]) == ("finished", False)
 
@@ -374,7 +379,7 @@ def test_cancelling_a_run_that_has_ended_changes_nothing(terminal: Any, ran: Any
 
 
 def test_a_whole_set_is_downloaded_by_its_run(
-    terminal: Any, ran: Any, judge: Callable[[str], str]
+    terminal: Terminal, ran: Ran, judge: Callable[[str], str]
 ) -> None:
     """With the file of digests, which holds for what was downloaded."""
     _, run_id, names = ran
@@ -386,7 +391,7 @@ def test_a_whole_set_is_downloaded_by_its_run(
     subprocess.run([judge("sha256sum"), "-c", digests], cwd=folder, check=True, capture_output=True)
 
 
-def test_a_download_never_overwrites(terminal: Any, ran: Any) -> None:
+def test_a_download_never_overwrites(terminal: Terminal, ran: Ran) -> None:
     name = ran[2][0]
     folder = terminal.home / "downloads"
     folder.mkdir()
@@ -395,27 +400,29 @@ def test_a_download_never_overwrites(terminal: Any, ran: Any) -> None:
     assert {path.name: path.read_text() for path in folder.iterdir()} == {name: "mine"}
 
 
-@pytest.mark.parametrize("there", [0, 1, 1000, "all"])
-def test_a_download_goes_on_where_it_broke_off(terminal: Any, ran: Any, there: int | str) -> None:
+@pytest.mark.parametrize("there", [0, 1, 1000, None])
+def test_a_download_goes_on_where_it_broke_off(
+    terminal: Terminal, ran: Ran, there: int | None
+) -> None:
     name = ran[2][0]
     stored = (terminal.home / "exports" / name).read_bytes()
     folder = terminal.home / "downloads"
     folder.mkdir()
-    kept = stored if there == "all" else stored[: int(there)]
+    kept = stored[:there]
     (folder / f".{name}.part").write_bytes(kept)
     assert terminal("artifacts", "download", name, "--to", folder).code == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: stored}
 
 
 @pytest.mark.parametrize("longer", [False, True])
-def test_what_came_wrong_never_gets_its_name(terminal: Any, ran: Any, longer: bool) -> None:
+def test_what_came_wrong_never_gets_its_name(terminal: Terminal, ran: Ran, longer: bool) -> None:
     """It is thrown away, so that the next try begins anew."""
     name = ran[2][0]
     size = (terminal.home / "exports" / name).stat().st_size
     folder = terminal.home / "downloads"
     folder.mkdir()
     (folder / f".{name}.part").write_bytes(b"x" * (size + 5 if longer else 5))
-    words = ["artifacts", "download", name, "--to", folder]
+    words: Words = ["artifacts", "download", name, "--to", folder]
     assert "is not what was stored" in terminal(*words).refusal
     assert list(folder.iterdir()) == []
     assert terminal(*words).code == 0
@@ -423,7 +430,7 @@ def test_what_came_wrong_never_gets_its_name(terminal: Any, ran: Any, longer: bo
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_download_that_is_stopped_has_no_name_and_goes_on_later(
-    terminal: Any, ran: Any, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    terminal: Terminal, ran: Ran, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     name = ran[2][0]
     folder = terminal.home / "downloads"
@@ -435,7 +442,7 @@ def test_a_download_that_is_stopped_has_no_name_and_goes_on_later(
         os.kill(os.getpid(), number)
         yield chunk[100:]
 
-    words = ["artifacts", "download", name, "--to", folder]
+    words: Words = ["artifacts", "download", name, "--to", folder]
     with monkeypatch.context() as patched:
         patched.setattr(Download, "__iter__", stopped)
         done = terminal(*words)
@@ -446,7 +453,7 @@ def test_a_download_that_is_stopped_has_no_name_and_goes_on_later(
     assert [path.name for path in folder.iterdir()] == [name]
 
 
-def test_two_downloads_do_not_write_to_one_file(terminal: Any, ran: Any) -> None:
+def test_two_downloads_do_not_write_to_one_file(terminal: Terminal, ran: Ran) -> None:
     name = ran[2][0]
     folder = terminal.home / "downloads"
     folder.mkdir()
@@ -456,7 +463,7 @@ def test_two_downloads_do_not_write_to_one_file(terminal: Any, ran: Any) -> None
     assert "by another download" in refusal
 
 
-def test_a_download_follows_no_link(terminal: Any, ran: Any) -> None:
+def test_a_download_follows_no_link(terminal: Terminal, ran: Ran) -> None:
     name = ran[2][0]
     folder = terminal.home / "downloads"
     folder.mkdir()
@@ -468,21 +475,23 @@ def test_a_download_follows_no_link(terminal: Any, ran: Any) -> None:
 
 @pytest.mark.parametrize("action", ["run", "download"])
 def test_only_a_terminal_sees_a_bar(
-    terminal: Any, ran: Any, monkeypatch: pytest.MonkeyPatch, action: str
+    terminal: Terminal, ran: Ran, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     """And none does that does not want it."""
     job_id, _, names = ran
-    words = {
-        "run": lambda _: ["jobs", "run", job_id],
-        "download": lambda to: ["artifacts", "download", names[0], "--to", terminal.home / to],
-    }[action]
+
+    def words(to: str) -> Words:
+        if action == "run":
+            return ["jobs", "run", job_id]
+        return ["artifacts", "download", names[0], "--to", terminal.home / to]
+
     assert terminal(*words("first")).err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     assert "B/s" in terminal(*words("second")).err
     assert terminal(*words("third"), "--no-progress").err == ""
 
 
-def test_deleted_artifacts_are_gone(terminal: Any, ran: Any) -> None:
+def test_deleted_artifacts_are_gone(terminal: Terminal, ran: Ran) -> None:
     names = ran[2]
     told = terminal("artifacts", "delete", *names, "--json").json
     assert told == {"deleted": names, "failed": []}
@@ -491,12 +500,12 @@ def test_deleted_artifacts_are_gone(terminal: Any, ran: Any) -> None:
     assert "no such artifact" in refusal
 
 
-def test_a_folder_has_no_links(terminal: Any, ran: Any) -> None:
+def test_a_folder_has_no_links(terminal: Terminal, ran: Ran) -> None:
     assert "no signed URLs" in terminal("artifacts", "link", ran[2][0]).refusal
 
 
 def test_a_bucket_has_links(
-    terminal: Any, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its credentials come from the environment, and stand in no output but the link's own id."""
     s3fs = pytest.importorskip("s3fs")
@@ -519,7 +528,7 @@ def test_a_bucket_has_links(
 # --- preferences ----------------------------------------------------------------------------------
 
 
-def test_preferences_hold_one_certificate(terminal: Any) -> None:
+def test_preferences_hold_one_certificate(terminal: Terminal) -> None:
     shown = terminal("preferences", "show", "--json").json
     assert shown["warning"] is None
     assert shown["certificate"]["user"] == "alice"
@@ -539,7 +548,7 @@ def test_preferences_hold_one_certificate(terminal: Any) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_is_cancelled_and_leaves_nothing(
-    terminal: Any, number: signal.Signals
+    terminal: Terminal, number: signal.Signals
 ) -> None:
     job_id = terminal.add()
     records = terminal.home / "data" / "acme" / "interactions.jsonl"
@@ -580,7 +589,7 @@ def feed_until_staged(pipe: Path, exports: Path, process: subprocess.Popen[bytes
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
-def test_a_full_standard_output_is_told_in_one_line(terminal: Any) -> None:
+def test_a_full_standard_output_is_told_in_one_line(terminal: Terminal) -> None:
     job_id = terminal.add("--every-hours", "4")
     for words, said in ((["list"], b""), (["run", job_id], b"it is done, but ")):
         with open("/dev/full", "wb") as full:  # noqa: PTH123

@@ -17,6 +17,7 @@ from typing import Any
 
 import attrs
 import pytest
+from terminals import Terminal
 
 from cdds.catalog import ArtifactEntry, JobSettings, RunEntry, RunProgress
 from cdds.cli.serve import line_of
@@ -121,7 +122,7 @@ def test_a_line_is_no_order_to_a_terminal(title: str) -> None:
 
 
 @pytest.mark.usefixtures("_scheduler")
-def test_once_runs_what_is_due_and_ends(terminal: Any) -> None:
+def test_once_runs_what_is_due_and_ends(terminal: Terminal) -> None:
     """As cron has it: a job that is due is run by the first, and by none after it."""
     terminal.add()
     terminal.add("--every-hours", "4", title="Not due")
@@ -135,7 +136,7 @@ def test_once_runs_what_is_due_and_ends(terminal: Any) -> None:
 
 
 @pytest.mark.usefixtures("_scheduler")
-def test_a_run_that_fails_is_told_and_ends_nothing_else(terminal: Any) -> None:
+def test_a_run_that_fails_is_told_and_ends_nothing_else(terminal: Terminal) -> None:
     terminal.add(title="Fails")
     records = terminal.home / "data" / "acme" / "interactions.jsonl"
     records.write_text('{"STATUS": "secret of a record"}\n')
@@ -147,7 +148,7 @@ def test_a_run_that_fails_is_told_and_ends_nothing_else(terminal: Any) -> None:
 
 
 @pytest.mark.usefixtures("_scheduler")
-def test_once_that_is_stopped_leaves_nothing(terminal: Any) -> None:
+def test_once_that_is_stopped_leaves_nothing(terminal: Terminal) -> None:
     records = terminal.home / "data" / "acme" / "interactions.jsonl"
     records.unlink()
     os.mkfifo(records)
@@ -167,7 +168,7 @@ def test_once_that_is_stopped_leaves_nothing(terminal: Any) -> None:
 
 @pytest.mark.usefixtures("_scheduler")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly(terminal: Any, number: signal.Signals) -> None:
+def test_a_signal_ends_it_cleanly(terminal: Terminal, number: signal.Signals) -> None:
     terminal.add()
     with serving() as process:
         assert " started\n" in read_line(process)
@@ -178,7 +179,7 @@ def test_a_signal_ends_it_cleanly(terminal: Any, number: signal.Signals) -> None
 
 
 @pytest.mark.usefixtures("_scheduler")
-def test_a_run_in_progress_is_cancelled_when_the_time_to_stop_is_over(terminal: Any) -> None:
+def test_a_run_in_progress_is_cancelled_when_the_time_to_stop_is_over(terminal: Terminal) -> None:
     """It leaves nothing in the storage, and ends in time."""
     terminal.configure(terminal.config.read_text() + '[scheduler]\nstop_timeout = "1s"\n')
     records = terminal.home / "data" / "acme" / "interactions.jsonl"
@@ -213,7 +214,7 @@ def feeding(pipe: Path, exports: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_scheduler")
-def test_two_schedulers_run_each_job_once(terminal: Any) -> None:
+def test_two_schedulers_run_each_job_once(terminal: Terminal) -> None:
     titles = {f"Job {number}" for number in range(6)}
     for title in titles:
         terminal.add(title=title)

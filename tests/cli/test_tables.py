@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from terminals import Terminal
 
 from cdds.catalog import RunProgress
 from cdds.cli import shapes
@@ -46,7 +47,7 @@ def test_ids_and_names_are_shown_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("title", [f"a{BIDI}b", "漢字" * 30, "<b>&amp;</b>", "%s%n", "\u0301" * 50])
-def test_hostile_titles_in_every_table(terminal: Any, title: str) -> None:
+def test_hostile_titles_in_every_table(terminal: Terminal, title: str) -> None:
     """JSON has them as they are."""
     job_id = terminal.add("--every-hours", "1", title=title)
     run_id, (name,) = terminal.run(job_id)
