@@ -453,6 +453,15 @@ def test_a_download_that_is_stopped_has_no_name_and_goes_on_later(
     assert [path.name for path in folder.iterdir()] == [name]
 
 
+def test_a_download_that_never_begins_leaves_no_file(terminal: Terminal, ran: Ran) -> None:
+    name = ran[2][0]
+    folder = terminal.home / "downloads"
+    (terminal.home / "exports" / name).unlink()
+    refusal = terminal("artifacts", "download", name, "--to", folder).refusal
+    assert "is missing from the storage" in refusal
+    assert list(folder.iterdir()) == []
+
+
 def test_two_downloads_do_not_write_to_one_file(terminal: Terminal, ran: Ran) -> None:
     name = ran[2][0]
     folder = terminal.home / "downloads"

@@ -117,7 +117,12 @@ def _held(partial: Path) -> Iterator[IO[bytes]]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SinkError(f"{partial} is being written by another download") from None
-        yield file
+        try:
+            yield file
+        finally:
+            file.flush()
+            if not os.fstat(file.fileno()).st_size:  # there is nothing to go on from
+                partial.unlink(missing_ok=True)
 
 
 def _publish(partial: Path, path: Path) -> None:
