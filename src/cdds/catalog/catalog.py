@@ -69,6 +69,7 @@ class Catalog:
             ``postgresql://user@host/database``. The tables are made, or brought up to date.
         audit_key: at least 16 random bytes, kept outside the database; they prove the audit trail,
             and a database knows the key again that it was made with.
+        password: the user's in PostgreSQL, so that it need not stand in the URL.
         timeout: the most seconds to wait for a database that others hold locked.
         clock: the time of leases and starts, for simulations; the database's own when left out.
 
@@ -86,6 +87,7 @@ class Catalog:
         location: str | os.PathLike[str],
         *,
         audit_key: bytes,
+        password: str | None = None,
         timeout: float = 30,
         clock: Clock | None = None,
     ) -> None:
@@ -93,7 +95,7 @@ class Catalog:
             raise CatalogError(f"the audit key must be {MIN_KEY_SIZE} bytes or more")
         self._audit_key = audit_key
         self._clock = None if clock is None else checked_clock(clock)
-        self._engine = open_engine(location, timeout)
+        self._engine = open_engine(location, timeout, password)
         # In memory there is one connection, which serves one transaction at a time.
         shared = isinstance(self._engine.pool, StaticPool)
         self._turn: AbstractContextManager[object] = threading.Lock() if shared else nullcontext()

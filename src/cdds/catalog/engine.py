@@ -37,18 +37,23 @@ WRITES = "cdds_writes"
 _FILE = "cdds_file"
 
 
-def open_engine(location: str | os.PathLike[str], timeout: float) -> Engine:
+def open_engine(
+    location: str | os.PathLike[str], timeout: float, password: str | None = None
+) -> Engine:
     """Return an engine for a path or a URL of SQLite or PostgreSQL.
 
     Args:
         location: a file for SQLite, or a URL; ``sqlite://`` lives in memory.
         timeout: the most seconds to wait for a locked database.
+        password: the user's in PostgreSQL, where the URL does not hold it.
 
     Raises:
         CatalogError: it is no such location.
         MissingDependency: the driver has to be installed.
     """
     url = _url(location)
+    if password is not None:
+        url = _with_password(url, password)
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
     if not is_number or not 0 < timeout <= _LONGEST_TIMEOUT:
         raise CatalogError("the timeout of a catalog is a number of seconds, up to a day")
@@ -78,6 +83,12 @@ def _url(location: str | os.PathLike[str]) -> URL:
         return make_url(path)
     except (exc.ArgumentError, ValueError):
         raise CatalogError("the URL of the catalog cannot be read") from None
+
+
+def _with_password(url: URL, password: str) -> URL:
+    if not isinstance(password, str) or url.get_backend_name() != "postgresql":
+        raise CatalogError("a catalog takes a password, a text, for PostgreSQL alone")
+    return url.set(password=password)
 
 
 def _sqlite(url: URL, timeout: float) -> Engine:

@@ -24,4 +24,6 @@ def in_words(error: BaseException) -> str:
         error = type(error)(attrs.evolve(error.reject, key=None), error.advice)
     if isinstance(error, CddsError) and type(error).__module__ == CddsError.__module__:
         return printable(str(error))[:_LONGEST]
+    if isinstance(error, KeyboardInterrupt):
+        return "it was interrupted"
     return f"it failed with {type(error).__name__}"

@@ -1,0 +1,157 @@
+"""A service for the command line: from a configuration to an open `DownloadService`.
+
+Place: between the configuration and the commands. All that can be refused is refused before the
+catalog is opened, so nothing is made by a configuration that makes no sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from cdds.catalog import Catalog
+from cdds.cli.configuration import Configuration, SourceSection, is_path, read_configuration
+from cdds.cli.secret import first_line, secret_of_environment, secret_of_file
+from cdds.crypto import Envelope, Signer
+from cdds.errors import JobError
+from cdds.protocols import Sink, Source
+from cdds.service import DownloadService
+from cdds.service.events import Listener
+from cdds.sinks import open_sink
+from cdds.sources import JsonArray, JsonLines
+
+_UNSAFE = frozenset("/\\:?#%*[]{}\0")
+_SOURCES: dict[str, Callable[..., Source]] = {"json-lines": JsonLines, "json-array": JsonArray}
+
+
+@contextmanager
+def hosted(
+    configuration: Configuration, listeners: Iterable[Listener] = ()
+) -> Iterator[DownloadService]:
+    """Open the service of a configuration, and close its catalog at the end.
+
+    Raises:
+        CddsError: it cannot be opened.
+        OSError: a secret cannot be read.
+    """
+    retention = configuration.retention
+    parts: dict[str, Any] = {
+        "sink": _sink(configuration),
+        "sources": {
+            name: partial(_source, configuration, name, section)
+            for name, section in configuration.sources.items()
+        },
+        "seal": _seal(configuration),
+        "signer": _signer(configuration),
+        "lifetime": retention.artifacts,
+        "history_lifetime": retention.history,
+        "listeners": listeners,
+    }
+    with _catalog(configuration) as catalog:
+        yield DownloadService(catalog=catalog, **parts)
+
+
+@contextmanager
+def hosted_by_file(
+    path: Path, listeners: Iterable[Listener] = ()
+) -> Iterator[tuple[DownloadService, Configuration]]:
+    """Open the service of a configuration file."""
+    configuration = read_configuration(path)
+    with hosted(configuration, listeners) as service:
+        yield service, configuration
+
+
+def _catalog(configuration: Configuration) -> Catalog:
+    section = configuration.catalog
+    return Catalog(
+        configuration.location_of(section.url),
+        audit_key=_audit_key(configuration),
+        password=_password(configuration),
+    )
+
+
+def _audit_key(configuration: Configuration) -> bytes:
+    """Return the bytes of the key's file as they stand, or of the variable's text in UTF-8."""
+    section = configuration.catalog
+    if section.audit_key_file is not None:
+        return secret_of_file(configuration.path_of(section.audit_key_file))
+    return secret_of_environment(section.audit_key_env or "").encode("utf-8", "surrogateescape")
+
+
+def _password(configuration: Configuration) -> str | None:
+    section = configuration.catalog
+    if section.password_env is not None:
+        return secret_of_environment(section.password_env)
+    password = _password_of(configuration, section.password_file)
+    return None if password is None else password.decode("utf-8", "surrogateescape")
+
+
+def _password_of(configuration: Configuration, file: str | None) -> bytes | None:
+    if file is None:
+        return None
+    path = configuration.path_of(file)
+    return first_line(secret_of_file(path), path)
+
+
+def _signer(configuration: Configuration) -> Signer | None:
+    section = configuration.signing
+    if section is None:
+        return None
+    return Signer.load(
+        secret_of_file(configuration.path_of(section.key_file)),
+        configuration.path_of(section.certificate_file),
+        _password_of(configuration, section.password_file),
+    )
+
+
+def _seal(configuration: Configuration) -> Callable[..., Envelope]:
+    section = configuration.sealing
+    return partial(
+        cast("Callable[..., Envelope]", Envelope),
+        cipher=section.cipher,
+        key_transport=section.key_transport,
+        format=section.format,
+    )
+
+
+def _sink(configuration: Configuration) -> Sink:
+    section = configuration.sink
+    if is_path(section.url) or not (section.options or section.block_size):
+        return open_sink(configuration.location_of(section.url))
+    from cdds.sinks import FileSystemSink  # loads fsspec
+
+    options = dict(section.options)
+    if section.block_size is not None:
+        options["block_size"] = section.block_size
+    return FileSystemSink(section.url, **options)
+
+
+def _source(configuration: Configuration, name: str, section: SourceSection, tenant: str) -> Source:
+    """Return the source of a tenant's records alone.
+
+    Raises:
+        JobError: there is none for that tenant.
+    """
+    if section.tenants is not None and tenant not in section.tenants:
+        raise JobError(f"the source {name} has no records of this tenant")
+    inputs = {
+        data_file: configuration.location_of(_filled_in(location, tenant))
+        for data_file, location in section.inputs.items()
+    }
+    return _SOURCES[section.kind](**inputs)
+
+
+def _filled_in(location: str, tenant: str) -> str:
+    """Put a tenant into a location, where it must stay one part of the path.
+
+    Raises:
+        JobError: its name could lead elsewhere.
+    """
+    if "{tenant}" not in location:
+        return location
+    if tenant.startswith(".") or _UNSAFE & set(tenant):
+        raise JobError("the name of this tenant cannot stand in a path, so it has no records here")
+    return location.replace("{tenant}", tenant)

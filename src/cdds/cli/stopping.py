@@ -1,0 +1,104 @@
+"""Heeds signals: asks the work to stop, and interrupts it only where it does not look.
+
+Place: between the system and a command. It ends nothing itself; what is stopped cleans up and
+raises.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cdds.errors import Cancelled
+
+_GRACE = 0.5
+"""How many seconds the work has to notice that it shall stop."""
+
+
+class Stop:
+    """A cancel token that signals set.
+
+    An exception raised by a signal may strike anywhere, also between the making of a file and the
+    note that it was made. So an export is asked to stop, and does so between two chunks. Only when
+    it does not look, since its input or the network keeps it waiting, is it interrupted there.
+    Once it is stopping, no further signal disturbs its cleaning up.
+    """
+
+    def __init__(self) -> None:
+        self._signal = 0
+        self._is_seen = False
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether a signal has come."""
+        return self._signal != 0
+
+    @property
+    def exit_code(self) -> int:
+        """What the process ends with because of the signal."""
+        return 128 + (self._signal or signal.SIGINT)
+
+    def is_set(self) -> bool:
+        """Return whether the work should stop."""
+        self._is_seen = self.was_asked
+        return self._is_seen
+
+    def check(self) -> None:
+        """Stop here if a signal has come.
+
+        Raises:
+            Cancelled: it has.
+        """
+        if self.is_set():
+            raise Cancelled("stopped")
+
+    def ask(self, number: int, _: object) -> None:
+        """Take note of a signal; the handler of those that end a process."""
+        if not self._signal:
+            self._signal = number
+            signal.setitimer(signal.ITIMER_REAL, _GRACE)
+
+    def insist(self, *_: object) -> None:
+        """Interrupt work that has not looked; the handler of the timer."""
+        if not self._is_seen:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Heed signals while the work is done, and put back what heeded them before.
+
+    Raises:
+        KeyboardInterrupt: the work was stopped; its argument is the exit code.
+        Cancelled: the work was cancelled by somebody else.
+    """
+    stop = Stop()
+    previous = _install(stop)
+    try:
+        yield stop
+    except Cancelled:
+        if not stop.was_asked:
+            raise
+        raise KeyboardInterrupt(stop.exit_code) from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(stop.exit_code) from None
+    finally:
+        if previous:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _install(stop: Stop) -> dict[int, Any]:
+    """Let signals reach `stop`, where the system and the thread allow it; return the handlers."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not (is_main and hasattr(signal, "setitimer")):
+        return {}
+    asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # What is ignored stays ignored, as nohup and the shell's background jobs want it.
+    heeded = [number for number in asking if signal.getsignal(number) is not signal.SIG_IGN]
+    previous: dict[int, Any] = {signal.SIGALRM: signal.signal(signal.SIGALRM, stop.insist)}
+    return previous | {number: signal.signal(number, stop.ask) for number in heeded}

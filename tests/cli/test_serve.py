@@ -1,0 +1,233 @@
+"""`cdds serve`: what is due is run, each run is told in a line, and a signal ends it cleanly."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from terminals import Terminal
+
+from cdds.catalog import ArtifactEntry, JobSettings, RunEntry, RunProgress
+from cdds.cli.serve import line_of
+from cdds.service import events
+
+PATIENCE = 60
+"""Seconds after which a process is taken to hang; nothing is asserted about time."""
+
+MORNING = datetime(2026, 1, 31, 8, 0, 0, 5, tzinfo=UTC)
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ run [0-9a-f-]{36} \(acme/alice: (.+?)\) (.+)")
+
+
+@pytest.fixture
+def _scheduler() -> None:
+    pytest.importorskip("cdds.scheduler")
+
+
+@contextmanager
+def serving(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a scheduler that heeds signals, and see to it that it ends."""
+    command = [sys.executable, "-m", "cdds", "serve", *words]
+    heeded: Any = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in heeded.items()}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    """Return the next line of standard error."""
+    assert process.stderr is not None
+    ready, _, _ = select.select([process.stderr], [], [], PATIENCE)
+    assert ready
+    return process.stderr.readline()
+
+
+# --- the log --------------------------------------------------------------------------------------
+
+
+def run_entry(**changes: Any) -> RunEntry:
+    run = RunEntry(
+        id="7b2b8a0e-0000-4000-8000-000000000000",
+        job_id="7b2b8a0e-0000-4000-8000-000000000001",
+        tenant="acme",
+        owner="alice",
+        settings=JobSettings(title="Backup", source="UCS", dataset="Interaction"),
+        started=MORNING,
+        progress=RunProgress(
+            records=0, bytes_read=0, bytes_total=None, bytes_written=0, started=MORNING, at=MORNING
+        ),
+    )
+    return attrs.evolve(run, **changes)
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (events.RunStarted(at=MORNING, run=run_entry()), "started"),
+        (
+            events.RunFinished(
+                at=MORNING, run=run_entry(records={"interaction": 1200}, file_name="export.zip")
+            ),
+            "finished, 1,200 records, export.zip",
+        ),
+        (events.RunFailed(at=MORNING, run=run_entry(error="no source")), "failed: no source"),
+        (events.RunCancelled(at=MORNING, run=run_entry()), "cancelled"),
+    ],
+)
+def test_a_line_tells_when_which_run_of_whom(event: events.Event, said: str) -> None:
+    line = line_of(event)
+    assert line is not None
+    match = LINE.fullmatch(line)
+    assert match is not None
+    assert match.groups() == ("Backup", said)
+    assert line.startswith("2026-01-31T08:00:00Z run 7b2b8a0e-")
+
+
+def test_what_is_no_news_of_a_run_has_no_line() -> None:
+    texts = dict.fromkeys(("name", "run_id", "job_id", "tenant", "owner", "title", "dataset"), "x")
+    numbers = dict.fromkeys(("size", "part", "parts"), 1)
+    moments = dict.fromkeys(("created", "expires"), MORNING)
+    given: dict[str, Any] = {**texts, **numbers, **moments, "sha256": "x"}
+    artifact = ArtifactEntry(**given)
+    assert line_of(events.ArtifactStored(at=MORNING, artifact=artifact)) is None
+
+
+@pytest.mark.parametrize("title", ["a\u202eb", "a\u2066b\u2028c"])
+def test_a_line_is_no_order_to_a_terminal(title: str) -> None:
+    settings = JobSettings(title=title, source="UCS", dataset="Interaction")
+    line = line_of(events.RunStarted(at=MORNING, run=run_entry(settings=settings, owner=title)))
+    assert line is not None
+    assert line.isprintable()
+
+
+# --- once -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("_scheduler")
+def test_once_runs_what_is_due_and_ends(terminal: Terminal) -> None:
+    """As cron has it: a job that is due is run by the first, and by none after it."""
+    terminal.add()
+    terminal.add("--every-hours", "4", title="Not due")
+    done = terminal("serve", "--once")
+    assert (done.code, done.out) == (0, "")
+    lines = [LINE.fullmatch(line) for line in done.err.splitlines()]
+    assert [match and match[1] for match in lines] == ["Backup", "Backup"]
+    again = terminal("serve", "--once")
+    assert (again.code, again.out, again.err) == (0, "", "")
+    assert len(terminal("history", "list", "--json").json["runs"]) == 1
+
+
+@pytest.mark.usefixtures("_scheduler")
+def test_a_run_that_fails_is_told_and_ends_nothing_else(terminal: Terminal) -> None:
+    terminal.add(title="Fails")
+    records = terminal.home / "data" / "acme" / "interactions.jsonl"
+    records.write_text('{"STATUS": "secret of a record"}\n')
+    done = terminal("serve", "--once")
+    assert done.code == 0
+    assert "(acme/alice: Fails) failed: " in done.err
+    assert "secret of a record" not in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.usefixtures("_scheduler")
+def test_once_that_is_stopped_leaves_nothing(terminal: Terminal) -> None:
+    records = terminal.home / "data" / "acme" / "interactions.jsonl"
+    records.unlink()
+    os.mkfifo(records)
+    terminal.add()
+    with serving("--once") as process:
+        assert " started\n" in read_line(process)
+        with feeding(records, terminal.home / "exports"):
+            process.send_signal(signal.SIGTERM)
+            _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 143
+    assert told.endswith("cdds: stopped\n")
+    assert list((terminal.home / "exports").glob("*")) == []
+
+
+# --- until it is stopped --------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("_scheduler")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(terminal: Terminal, number: signal.Signals) -> None:
+    terminal.add()
+    with serving() as process:
+        assert " started\n" in read_line(process)
+        assert " finished, " in read_line(process)
+        process.send_signal(number)
+        printed, told = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, printed, told) == (0, "", "")
+
+
+@pytest.mark.usefixtures("_scheduler")
+def test_a_run_in_progress_is_cancelled_when_the_time_to_stop_is_over(terminal: Terminal) -> None:
+    """It leaves nothing in the storage, and ends in time."""
+    terminal.configure(terminal.config.read_text() + '[scheduler]\nstop_timeout = "1s"\n')
+    records = terminal.home / "data" / "acme" / "interactions.jsonl"
+    records.unlink()
+    os.mkfifo(records)
+    terminal.add()
+    with serving() as process:
+        assert " started\n" in read_line(process)
+        with feeding(records, terminal.home / "exports"):
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=PATIENCE)
+    assert process.returncode in {0, 1}
+    assert [path for path in (terminal.home / "exports").iterdir() if path.name[0] != "."] == []
+    assert terminal("artifacts", "list", "--json").json["artifacts"] == []
+
+
+@contextmanager
+def feeding(pipe: Path, exports: Path) -> Iterator[None]:
+    """Write records until something is staged, and go on slowly until the end."""
+    end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)  # both ends, so that it never ends
+    deadline = time.monotonic() + PATIENCE
+    while not (exports.exists() and any(exports.iterdir())):
+        assert time.monotonic() < deadline
+        try:
+            os.write(end, b'{"IXNID":"1"}\n' * 100)
+        except BlockingIOError:
+            time.sleep(0.01)
+    try:
+        yield
+    finally:
+        os.close(end)
+
+
+@pytest.mark.usefixtures("_scheduler")
+def test_two_schedulers_run_each_job_once(terminal: Terminal) -> None:
+    titles = {f"Job {number}" for number in range(6)}
+    for title in titles:
+        terminal.add(title=title)
+    with serving() as one, serving() as other:
+        for process in (one, other):
+            assert process.poll() is None
+        deadline = time.monotonic() + PATIENCE
+        while len(terminal("artifacts", "list", "--json").json["artifacts"]) < len(titles):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        for process in (one, other):
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0
+    runs = terminal("history", "list", "--json").json["runs"]
+    assert sorted(run["title"] for run in runs) == sorted(titles)
