@@ -18,6 +18,7 @@ import types
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import time as clock_time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from cdds.crypto.selfsigned import self_signed
 from cdds.errors import Cancelled, CddsError, JobError, SourceUnavailable
 from cdds.model import Artifact, ExportResult, Job, Progress, Timeframe
 from cdds.protocols import CancelToken, ProgressListener
-from cdds.schedule import Hourly, Once, Recurrence
+from cdds.schedule import Daily, Hourly, Monthly, Once, Recurrence, Weekly
 from cdds.service import chores as service_chores
 from cdds.service import execution, heartbeat
 from cdds.staging import Staging
@@ -60,6 +61,12 @@ class Scale:
     edits_a_day: float = 400.0
     poll: float = 600.0
     drain: timedelta = timedelta(hours=12)
+    is_busy: bool = True
+
+    @classmethod
+    def of(cls, job_days: int) -> Scale:
+        """Return a scale of about so many days of jobs, most of which run once a week."""
+        return cls(days=job_days / 2000, jobs=2000, workers=4, is_busy=False)
 
 
 @attrs.frozen
@@ -223,7 +230,20 @@ class Simulation:
             return Once()
         if self.world.chance(0.1):
             return Once(self.world.now + timedelta(minutes=self.random.randrange(1, 3000)))
-        return Hourly(self.random.choice([1, 1, 2, 3, 5, 12, 24]))
+        if self.scale.is_busy:
+            return Hourly(self.random.choice([1, 1, 2, 3, 5, 12, 24]))
+        at = clock_time(self.random.randrange(24), self.random.choice([0, 30]))
+        zone = self.random.choice(["UTC", "Europe/Berlin", "America/New_York"])
+        (recurrence,) = self.random.choices(
+            (
+                Weekly(self.random.choice(["MO", "TU", "FR,SU"]), at, zone=zone),
+                Daily(at, zone=zone),
+                Monthly(self.random.choice([1, 31, -1]), at, zone=zone),
+                Hourly(12),
+            ),
+            (75, 15, 9, 1),
+        )
+        return recurrence
 
     def _on_a_job(self, what: str) -> None:
         job_id, owner = self._a_job()
@@ -440,10 +460,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="how many histories")
     parser.add_argument("--days", type=float, default=1.0)
     parser.add_argument("--jobs", type=int, default=20)
+    parser.add_argument("--job-days", type=int, help="as the long run has them, instead")
     options = parser.parse_args()
     for seed in range(options.seed, options.seed + options.seeds):
         start = time.perf_counter()
-        report = simulate(seed, Scale(days=options.days, jobs=options.jobs))
+        scale = Scale(days=options.days, jobs=options.jobs)
+        if options.job_days:
+            scale = Scale.of(options.job_days)
+        report = simulate(seed, scale)
         print(f"{time.perf_counter() - start:.1f} s: {report}", flush=True)
 
 
