@@ -125,12 +125,13 @@ class Stage:
             return [dict(row) for row in found.mappings()]
 
     def _left(self, cut_off: datetime) -> list[Row]:
-        jobs = self.rows("SELECT id, next_start, retrying FROM cdds_jobs")
+        jobs = self.rows("SELECT id, next_start FROM cdds_jobs WHERE retries = '[]'")
+        retries = self.rows("SELECT id, latest_start FROM cdds_jobs WHERE retries <> '[]'")
         runs = self.rows("SELECT id, due FROM cdds_runs WHERE status = 'in progress'")
         return [
             row
-            for row in (*jobs, *runs)
-            for name in ("next_start", "retrying", "due")
+            for row in (*jobs, *retries, *runs)
+            for name in ("next_start", "latest_start", "due")
             if row.get(name) is not None and moment(row[name]) <= cut_off
         ]
 

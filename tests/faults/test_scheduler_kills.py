@@ -68,8 +68,12 @@ def test_a_scheduler_that_is_stopped_leaves_nothing_behind(
         stopped = on.rows("SELECT job_id, due FROM cdds_runs WHERE error LIKE '%stopped%'")
         if stop_timeout:
             assert stopped == []
-        retrying = on.rows("SELECT id, retrying FROM cdds_jobs WHERE retrying IS NOT NULL")
-        due_again = {(job["id"], moment(job["retrying"])) for job in retrying}
+        jobs = on.rows("SELECT id, retries FROM cdds_jobs")
+        due_again = {
+            (job["id"], moment(retry["due"]))
+            for job in jobs
+            for retry in json.loads(job["retries"])
+        }
         assert {(run["job_id"], moment(run["due"])) for run in stopped} <= due_again
         finished = on.rows("SELECT file_name, digests, signature FROM cdds_runs WHERE parts > 0")
         there = {path.name for path in files.exports.glob("*")}

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from cdds import errors
 from cdds.access import Permission, Principal
 from cdds.catalog import CertificateEntry, JobEntry, JobSettings
-from cdds.schedule import Hourly, Once
+from cdds.schedule import Hourly, Once, Retry
 
 START = datetime(2026, 2, 26, 21, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -124,6 +124,7 @@ class Job:
     next_start: datetime | None = None
     retrying: datetime | None = None
     failures: int = 0
+    dealt_with: datetime | None = None
     latest: Run | None = None
 
     @property
@@ -152,12 +153,23 @@ class Job:
             suspended=self.is_suspended,
             started=self.has_started,
             next_start=self.next_start,
-            retrying=self.retrying,
-            failures=self.failures,
+            dealt_with=self.dealt_with,
+            retries=self.retries(),
             latest_run=latest.id if latest else None,
             latest_start=latest.started if latest else None,
             latest_status=latest.status if latest else None,  # type: ignore[arg-type]
         )
+
+    def deal_with(self, due: datetime | None) -> None:
+        if due is not None and (self.dealt_with is None or due > self.dealt_with):
+            self.dealt_with = due
+
+    def retries(self) -> tuple[Retry, ...]:
+        if self.retrying is None or self.next_start is None:
+            return ()
+        again = self.failures + 1
+        at = self.next_start
+        return (Retry(due=self.retrying, at=at, attempt=again, failures=self.failures),)
 
     def switch_off(self) -> None:
         """Take the next start of a job away, be it a retry or not."""
@@ -270,8 +282,9 @@ class Guide:
     def switch_on(self, job: Job) -> None:
         """Have a job start as its settings say from now on: never twice for one instant."""
         recurrence = recurrence_of(job)
-        was_now = any(run.job is job and run.due == self.now for run in self.runs)
-        earliest = self.now + timedelta(microseconds=was_now)
+        earliest = self.now
+        if job.dealt_with is not None:
+            earliest = max(earliest, job.dealt_with + timedelta(microseconds=1))
         job.switch_off()
         if isinstance(recurrence, Hourly):
             job.next_start = next_full_hour(recurrence, self.now)
@@ -310,6 +323,7 @@ class Guide:
         self.runs.append(run)
         job.latest = run
         job.has_started = True
+        job.deal_with(run.due)
         if job.is_one_time:
             job.is_suspended = True
             job.switch_off()

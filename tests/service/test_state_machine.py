@@ -768,6 +768,7 @@ class Service(RuleBasedStateMachine):
         now = self.guide.now
         run = Run(entry.id, job, job.settings, last, now, status="missed", finished=now)
         run.missed, run.missed_from = len(decision.missed), first
+        job.deal_with(last)
         self.guide.runs.append(run)
 
     # History page.

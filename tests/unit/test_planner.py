@@ -20,6 +20,7 @@ from cdds.schedule import (
     Pending,
     Plan,
     Recurrence,
+    Retry,
     Start,
     plan,
     planner,
@@ -85,8 +86,7 @@ def carried_out(pending: Pending, now: datetime) -> Iterator[tuple[Plan, Pending
             pending,
             next_start=made.next_start,
             dealt_with=max([*known, *told, *run], default=None),
-            retrying=None,
-            failures=0,
+            retries=tuple(retry for retry in pending.retries if retry.due not in run),
         )
         yield made, pending
 
@@ -205,11 +205,10 @@ def test_a_retry_comes_first_and_loses_no_later_start(
     assume(due)
     instant, *later = due
     retried_at = min(now, instant + waited * MINUTE)
-    retrying = attrs.evolve(
-        pending, next_start=retried_at, retrying=instant, failures=failures, dealt_with=instant
-    )
+    retry = Retry(due=instant, at=retried_at, attempt=failures + 2, failures=failures)
+    retrying = attrs.evolve(pending, next_start=retried_at, retries=(retry,), dealt_with=instant)
     first, *others = outcomes(retrying, now)
-    assert first == Start(instant, failures + 1)
+    assert first == Start(instant, failures + 2, failures)
     decided = list(chain.from_iterable(covered(pending, outcome) for outcome in others))
     assert decided == later
     assert all(outcome.attempt == 1 for outcome in others if isinstance(outcome, Start))
@@ -222,10 +221,17 @@ def test_a_retry_beside_later_starts_that_were_run_repeats_none_of_them(
     now = BASE + span
     due = instants(pending.recurrence, pending.next_start, now)
     assume(len(due) > ran)
+    retries = [
+        Retry(due=instant, at=now - number * MINUTE, attempt=2, failures=1)
+        for number, instant in enumerate(due[: ran + 1])
+    ]
+    first_at = min(retry.at for retry in retries)
     retrying = attrs.evolve(
-        pending, next_start=now, retrying=due[0], failures=1, dealt_with=due[ran]
+        pending, next_start=first_at, retries=tuple(retries), dealt_with=due[ran]
     )
-    _, *others = outcomes(retrying, now)
+    made = outcomes(retrying, now)
+    again, others = made[: ran + 1], made[ran + 1 :]
+    assert again == [Start(instant, 2, 1) for instant in reversed(due[: ran + 1])]
     decided = list(chain.from_iterable(covered(pending, outcome) for outcome in others))
     assert decided == due[ran + 1 :]
 

@@ -18,6 +18,7 @@ from cdds.catalog.progress import RunProgress
 from cdds.catalog.runs import IN_PROGRESS_STATUS, PROGRESS, RunStatus, progress_of
 from cdds.catalog.settings import JobSettings
 from cdds.catalog.tables import JOBS, RUNS
+from cdds.schedule import Retry
 from cdds.wording import sort_key
 
 SORTS: Sorts = {
@@ -44,8 +45,8 @@ class JobEntry:
         started: whether a run of it has ever begun.
         next_start: when it is due next; None if it is not.
         dealt_with: the last instant that was run or recorded as missed; None before the first.
-        retrying: the instant that a failed run is tried again for at the next start.
-        failures: how often the run for that instant has failed.
+        retries: the runs that failed and are to be tried again; the first of them is the next
+            start.
         watermark: where the window of its last finished run ended, if it is incremental.
         running: how many runs of it are in progress.
         latest_run: the run that began last; None before the first.
@@ -64,8 +65,7 @@ class JobEntry:
     started: bool = False
     next_start: datetime | None = None
     dealt_with: datetime | None = None
-    retrying: datetime | None = None
-    failures: int = 0
+    retries: tuple[Retry, ...] = ()
     watermark: datetime | None = None
     running: int = 0
     latest_run: str | None = None
@@ -77,6 +77,20 @@ class JobEntry:
     def title(self) -> str:
         """What people call it."""
         return self.settings.title
+
+    @property
+    def retrying(self) -> datetime | None:
+        """The instant that a failed run is tried again for at the next start."""
+        return self._retry.due if self._retry else None
+
+    @property
+    def failures(self) -> int:
+        """How often the run has failed that is tried again at the next start."""
+        return self._retry.failures if self._retry else 0
+
+    @property
+    def _retry(self) -> Retry | None:
+        return min(self.retries, key=lambda retry: (retry.at, retry.due), default=None)
 
     @property
     def is_running(self) -> bool:
@@ -197,8 +211,7 @@ def _values(entry: JobEntry) -> dict[str, Any]:
         "running": entry.running,
         "max_instances": entry.settings.max_instances,
         "dealt_with": entry.dealt_with,
-        "retrying": entry.retrying,
-        "failures": entry.failures,
+        "retries": [_retry_values(retry) for retry in entry.retries],
         "watermark": entry.watermark,
     }
 
@@ -221,8 +234,17 @@ def _entry(row: Row[Any]) -> JobEntry:
         latest_status=status,
         running=values[JOBS.c.running],
         dealt_with=values[JOBS.c.dealt_with],
-        retrying=values[JOBS.c.retrying],
-        failures=values[JOBS.c.failures],
+        retries=tuple(map(_retry, values[JOBS.c.retries])),
         watermark=values[JOBS.c.watermark],
         progress=progress_of(values) if status == IN_PROGRESS_STATUS else None,
     )
+
+
+def _retry_values(retry: Retry) -> dict[str, Any]:
+    values = attrs.asdict(retry)
+    return values | {"due": retry.due.isoformat(), "at": retry.at.isoformat()}
+
+
+def _retry(values: dict[str, Any]) -> Retry:
+    moments = {name: datetime.fromisoformat(values[name]) for name in ("due", "at")}
+    return Retry(**values | moments)

@@ -21,12 +21,12 @@ _SECOND = """
 ALTER TABLE cdds_jobs ADD COLUMN running INTEGER DEFAULT 0 NOT NULL
 ALTER TABLE cdds_jobs ADD COLUMN max_instances INTEGER DEFAULT 1 NOT NULL
 ALTER TABLE cdds_jobs ADD COLUMN dealt_with {moment}
-ALTER TABLE cdds_jobs ADD COLUMN retrying {moment}
-ALTER TABLE cdds_jobs ADD COLUMN failures INTEGER DEFAULT 0 NOT NULL
+ALTER TABLE cdds_jobs ADD COLUMN retries TEXT DEFAULT '[]' NOT NULL
 ALTER TABLE cdds_jobs ADD COLUMN watermark {moment}
 UPDATE cdds_jobs SET running = (SELECT count(*) FROM cdds_runs WHERE cdds_runs.job_id = cdds_jobs.id AND cdds_runs.status = 'in progress')
 UPDATE cdds_jobs SET dealt_with = (SELECT max(due) FROM cdds_runs WHERE cdds_runs.job_id = cdds_jobs.id)
 ALTER TABLE cdds_runs ADD COLUMN attempt INTEGER DEFAULT 1 NOT NULL
+ALTER TABLE cdds_runs ADD COLUMN failures INTEGER DEFAULT 0 NOT NULL
 ALTER TABLE cdds_runs ADD COLUMN slot INTEGER DEFAULT 0 NOT NULL
 ALTER TABLE cdds_runs ADD COLUMN window_start {moment}
 ALTER TABLE cdds_runs ADD COLUMN window_end {moment}

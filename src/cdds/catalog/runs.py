@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import attrs
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, case, select, update
 
 from cdds.catalog.filters import aside, belongs, contains
 from cdds.catalog.paging import Order, Page, Sorts, read_page
@@ -60,6 +60,7 @@ class RunEntry:
         settings: what it ran with.
         due: the instant that it was scheduled for; None when it was asked for.
         attempt: which attempt at that instant it is, counted from 1.
+        failures: how many of the attempts before have failed, and were not just stopped.
         window: the span that it exports, if its job is incremental.
         started: when it began; of one that was missed, when that was found.
         finished: when it ended; None while it is in progress.
@@ -89,6 +90,7 @@ class RunEntry:
     settings: JobSettings
     due: datetime | None = None
     attempt: int = 1
+    failures: int = 0
     window: Timeframe | None = None
     started: datetime
     finished: datetime | None = None
@@ -236,14 +238,16 @@ class Runs:
     def ended(self, job_id: str) -> tuple[datetime, datetime] | None:
         """Return from when to when the run of a job went on that ended last.
 
-        It is looked for among as many as a job may have at once.
+        A retry has gone on since it was due first. It is looked for among as many as a job may have
+        at once.
         """
-        query = select(RUNS.c.started, RUNS.c.finished)
+        began = case((RUNS.c.attempt > 1, RUNS.c.due), else_=RUNS.c.started).label("began")
+        query = select(began, RUNS.c.finished)
         query = query.where(RUNS.c.job_id == job_id, RUNS.c.missed == 0)
         latest = query.order_by(RUNS.c.started.desc(), RUNS.c.id.desc()).limit(MAX_INSTANCES)
-        ended = [(row.finished, row.started) for row in self._connection.execute(latest)]
-        finished, started = max((pair for pair in ended if pair[0]), default=(None, None))
-        return None if finished is None or started is None else (started, finished)
+        ended = [(row.finished, row.began) for row in self._connection.execute(latest)]
+        finished, start = max((pair for pair in ended if pair[0]), default=(None, None))
+        return None if finished is None or start is None else (start, finished)
 
     def forget_files(self, run_id: str) -> None:
         """Note that nothing of a run's set is left in the sink."""
@@ -339,6 +343,7 @@ def _values(entry: RunEntry) -> dict[str, Any]:
         "settings": entry.settings.to_json(),
         "due": entry.due,
         "attempt": entry.attempt,
+        "failures": entry.failures,
         "window_start": None if entry.window is None else entry.window.start,
         "window_end": None if entry.window is None else entry.window.end,
         "missed": entry.missed,
@@ -375,6 +380,7 @@ def _entry(row: Row[Any]) -> RunEntry:
         settings=JobSettings.from_json(row.settings),
         due=row.due,
         attempt=row.attempt,
+        failures=row.failures,
         window=_window(row.window_start, row.window_end),
         missed=row.missed,
         missed_from=row.missed_from,

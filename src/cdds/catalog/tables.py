@@ -67,8 +67,7 @@ JOBS = Table(
     Column("running", Integer, nullable=False, server_default=text("0")),
     Column("max_instances", Integer, nullable=False, server_default=text("1")),
     Column("dealt_with", Moment()),
-    Column("retrying", Moment()),
-    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("retries", Json, nullable=False, server_default=text("'[]'")),
     Column("watermark", Moment()),
 )
 
@@ -104,6 +103,7 @@ RUNS = Table(
     Column("signature", Text),
     Column("expires", Moment()),
     Column("attempt", Integer, nullable=False, server_default=text("1")),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("slot", Integer, nullable=False, server_default=text("0")),
     Column("window_start", Moment()),
     Column("window_end", Moment()),

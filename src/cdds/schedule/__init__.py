@@ -6,7 +6,7 @@ where none is given.)
 """
 
 from cdds.schedule.json_form import from_json, to_json
-from cdds.schedule.planner import Misfire, Missed, Pending, Plan, Start, plan
+from cdds.schedule.planner import Misfire, Missed, Pending, Plan, Retry, Start, plan
 from cdds.schedule.recurrence import Daily, Hourly, Monthly, Once, Recurrence, Weekly
 from cdds.schedule.rrule import RRule
 
@@ -21,6 +21,7 @@ __all__ = [
     "Plan",
     "RRule",
     "Recurrence",
+    "Retry",
     "Start",
     "Weekly",
     "from_json",

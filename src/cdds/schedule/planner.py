@@ -25,16 +25,32 @@ MOST_AT_ONCE = 10_000
 
 
 @attrs.frozen(kw_only=True)
+class Retry:
+    """A run that failed and is to be tried again.
+
+    Attributes:
+        due: the instant that it is for.
+        at: when it is tried again.
+        attempt: which attempt that will be.
+        failures: how many of those before have failed, and were not just stopped.
+    """
+
+    due: datetime
+    at: datetime
+    attempt: int
+    failures: int
+
+
+@attrs.frozen(kw_only=True)
 class Pending:
     """What is known of a job when it is planned. All moments are in UTC.
 
     Attributes:
         recurrence: how often it runs.
         next_start: when it is due next; None if it is not.
-        retrying: the instant that a failed run is tried again for at `next_start`.
-        failures: how often the run for that instant has failed.
+        retries: the runs that are tried again before any other start.
         dealt_with: the last instant that was run or recorded as missed.
-        busy_from: when the run that ended last began.
+        busy_from: when the run that ended last began, or was due if it is a retry.
         busy_until: when it ended.
         misfire: what becomes of starts that were missed.
         grace: how long after its time a start still counts as on time.
@@ -42,8 +58,7 @@ class Pending:
 
     recurrence: Recurrence
     next_start: datetime | None
-    retrying: datetime | None = None
-    failures: int = 0
+    retries: tuple[Retry, ...] = ()
     dealt_with: datetime | None = None
     busy_from: datetime | None = None
     busy_until: datetime | None = None
@@ -53,10 +68,17 @@ class Pending:
 
 @attrs.frozen
 class Start:
-    """A run to begin now: the instant that it is for, and which attempt at it this is."""
+    """A run to begin now.
+
+    Attributes:
+        due: the instant that it is for.
+        attempt: which attempt at it this is.
+        failures: how many of those before have failed.
+    """
 
     due: datetime
     attempt: int = 1
+    failures: int = 0
 
 
 @attrs.frozen
@@ -95,9 +117,10 @@ def plan(pending: Pending, now: datetime) -> Plan:
     """Return what shall be done about a job at `now`."""
     if pending.next_start is None or pending.next_start > now:
         return Plan(None, (), pending.next_start)
-    if pending.retrying is not None:
-        start = Start(pending.retrying, pending.failures + 1)
-        return Plan(start, (), _after(pending, pending.retrying))
+    if pending.retries:
+        retry, *others = sorted(pending.retries, key=lambda retry: (retry.at, retry.due))
+        following = others[0].at if others else _after(pending, retry.due)
+        return Plan(Start(retry.due, retry.attempt, retry.failures), (), following)
     first = pending.next_start
     if pending.dealt_with is not None and first <= pending.dealt_with:
         # The time went back: what was dealt with is not dealt with again.
@@ -151,7 +174,7 @@ def _reason(pending: Pending, *, was_busy: bool) -> str:
     if pending.misfire == "one":
         return "made up for by the run of a later start"
     why = (
-        "the run before was in progress"
+        "the run before was in progress, or to be tried again"
         if was_busy
         else f"nobody began it within {pending.grace.total_seconds():g} seconds of its time"
     )

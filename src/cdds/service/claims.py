@@ -60,7 +60,7 @@ class Claims:
             recipients = recipients_of(certificate, job.settings, now)
             run = _new_run(job, now, recipients, moment=transaction.now())
             if job.settings.is_one_time:
-                job = attrs.evolve(job, suspended=True, next_start=None, retrying=None, failures=0)
+                job = attrs.evolve(job, suspended=True, next_start=None, retries=())
             self._begin(transaction, job, run, actor)
         return Claim(run, recipients)
 
@@ -101,7 +101,8 @@ class Claims:
             refusal = error
         run = _new_run(job, now, recipients, moment=start.due, start=start)
         suspended = job.suspended or job.settings.is_one_time
-        job = attrs.evolve(job, suspended=suspended, retrying=None, failures=0)
+        retries = tuple(retry for retry in job.retries if retry.due != start.due)
+        job = attrs.evolve(job, suspended=suspended, retries=retries)
         self._begin(transaction, job, run)
         return Claim(run, recipients, refusal)
 
@@ -129,8 +130,7 @@ def _pending(transaction: Transaction, job: JobEntry) -> Pending:
     return Pending(
         recurrence=job.settings.recurrence,
         next_start=job.next_start,
-        retrying=job.retrying,
-        failures=job.failures,
+        retries=job.retries,
         dealt_with=job.dealt_with,
         busy_from=busy_from,
         busy_until=busy_until,
@@ -161,6 +161,7 @@ def _new_run(
         _entry(job, now),
         due=None if start is None else start.due,
         attempt=1 if start is None else start.attempt,
+        failures=0 if start is None else start.failures,
         window=job.settings.window(job.watermark, moment),
         fingerprints=tuple(recipient.fingerprint for recipient in recipients),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import attrs
@@ -26,10 +26,11 @@ from cdds.catalog import (
 )
 from cdds.errors import CatalogError, RunLost
 from cdds.model import Progress, SinceLastRun
+from cdds.schedule import Retry
 from cdds.service.context import Context
 from cdds.service.events import Event, RunCancelled, RunFailed
 from cdds.service.reasons import in_words
-from cdds.service.retries import pause_after
+from cdds.service.retries import Again, after_failure
 
 _LAPSED = "its worker gave no sign of life, and nothing of it is kept"
 _GIVEN_UP = "the run was given up, for it gave no sign of life; nothing of it is left"
@@ -68,8 +69,8 @@ def _end_lapsed(context: Context, job_id: str, run_id: str) -> bool:
         run = transaction.runs.find(run_id, lock=True, hidden=True)
         if run is None or not transaction.runs.is_lapsed(run_id, transaction.now()):
             return False
-        retry_in = pause_after(run, context.retry_pause)
-        ended = end_run(transaction, run_id, "failed", _LAPSED, now=now, retry_in=retry_in)
+        again = after_failure(run, context.retry_pause)
+        ended = end_run(transaction, run_id, "failed", _LAPSED, now=now, again=again)
     if ended is not None:
         context.tell(event_of(ended, now))
     return ended is not None
@@ -112,11 +113,11 @@ def end_run(
     *,
     now: datetime,
     progress: Progress | None = None,
-    retry_in: timedelta | None = None,
+    again: Again | None = None,
 ) -> RunEntry | None:
     """End a run that leaves nothing in the sink; return None if it had ended before.
 
-    With `retry_in` the job is due again after that time for the same instant.
+    With `again` the job is due again for the same instant.
     """
     known = transaction.runs.find(run_id, hidden=True)
     if known is None:
@@ -126,11 +127,11 @@ def end_run(
     if run is None:
         return None
     if run.cancel_requested:
-        status, words, retry_in = "cancelled", None, None
+        status, words, again = "cancelled", None, None
     ended = ended_run(run, status, words, progress, now)
     if not transaction.runs.finish(ended):
         return None
-    _note_end(transaction, job, ended, retry_in)
+    _note_end(transaction, job, ended, again)
     return ended
 
 
@@ -154,7 +155,7 @@ def _note_end(
     transaction: Transaction,
     job: JobEntry | None,
     run: RunEntry,
-    retry_in: timedelta | None = None,
+    again: Again | None = None,
 ) -> None:
     """Write what the end of a run means for its job, which may be deleted by now."""
     if job is not None:
@@ -163,12 +164,9 @@ def _note_end(
             changes["latest_status"] = run.status
         if run.status == "finished" and _moves_watermark(job, run):
             changes["watermark"] = run.window.end if run.window else None
-        if retry_in is not None and _may_retry(job, run):
-            changes |= {
-                "next_start": transaction.now() + retry_in,
-                "retrying": run.due,
-                "failures": run.attempt,
-            }
+        if again is not None and _may_retry(job, run):
+            retries = (*job.retries, _retry(run, again, transaction.now()))
+            changes |= {"retries": retries, "next_start": min(retry.at for retry in retries)}
         transaction.jobs.replace(attrs.evolve(job, **changes))
     transaction.audit.append(
         run.tenant,
@@ -177,6 +175,15 @@ def _note_end(
         run.id,
         at=run.finished or run.started,
         job=run.job_id,
+    )
+
+
+def _retry(run: RunEntry, again: Again, now: datetime) -> Retry:
+    return Retry(
+        due=run.due or run.started,
+        at=now + again.pause,
+        attempt=run.attempt + 1,
+        failures=again.failures,
     )
 
 
@@ -196,6 +203,6 @@ def _may_retry(job: JobEntry, run: RunEntry) -> bool:
     """
     is_switched_off = job.suspended and not job.settings.is_one_time
     is_edited = job.settings.recurrence != run.settings.recurrence
-    if is_switched_off or is_edited or job.retrying is not None or job.dealt_with is None:
+    if is_switched_off or is_edited or job.dealt_with is None:
         return False
-    return job.next_start == job.settings.recurrence.next_after(job.dealt_with)
+    return bool(job.retries) or job.next_start == job.settings.recurrence.next_after(job.dealt_with)

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import attrs
 
@@ -29,7 +29,7 @@ from cdds.service.events import ArtifactStored, RunCancelled, RunFinished, RunSt
 from cdds.service.heartbeat import Heartbeat
 from cdds.service.reasons import in_words
 from cdds.service.removal import remove_set
-from cdds.service.retries import is_transient, pause_after
+from cdds.service.retries import Again, after_failure, after_stop, is_transient
 
 _PAUSES = (0.2, 1.0, 5.0)
 """The seconds before each further try to finish a run whose artifacts are in the sink."""
@@ -103,13 +103,13 @@ class Execution:
 
     def _outcome(
         self, run: RunEntry, error: BaseException, stop: CancelToken | None
-    ) -> tuple[RunStatus, str | None, timedelta | None]:
+    ) -> tuple[RunStatus, str | None, Again | None]:
         """Return how a run ends that an error ended: its status, the reason, and the next try."""
         if not isinstance(error, Cancelled):
-            pause = pause_after(run, self._context.retry_pause) if is_transient(error) else None
-            return "failed", in_words(error), pause
+            again = after_failure(run, self._context.retry_pause) if is_transient(error) else None
+            return "failed", in_words(error), again
         if stop is not None and stop.is_set():
-            return "failed", _STOPPED, timedelta()
+            return "failed", _STOPPED, after_stop(run)
         return "cancelled", None, None
 
     def _told(self, run: RunEntry, artifacts: Sequence[ArtifactEntry]) -> RunEntry:
@@ -184,7 +184,7 @@ class Execution:
         run: RunEntry,
         status: RunStatus,
         words: str | None,
-        retry_in: timedelta | None,
+        again: Again | None,
         progress: Progress | None,
     ) -> None:
         """Record the end of a run that left nothing; the error that ended it matters more."""
@@ -198,7 +198,7 @@ class Execution:
                     words,
                     now=now,
                     progress=progress,
-                    retry_in=retry_in,
+                    again=again,
                 )
             if ended is not None:
                 self._context.tell(event_of(ended, now))

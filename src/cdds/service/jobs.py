@@ -227,9 +227,7 @@ class Jobs:
             job = _find(transaction, principal, job_id, rights, lock=True)
             if job.suspended and job.next_start is None:
                 return job
-            suspended = attrs.evolve(
-                job, suspended=True, next_start=None, retrying=None, failures=0
-            )
+            suspended = attrs.evolve(job, suspended=True, next_start=None, retries=())
             transaction.jobs.replace(suspended)
             self._audit(transaction, principal, "job suspended", suspended)
             return suspended
@@ -420,7 +418,7 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
     now = transaction.now()
     earliest = now if job.dealt_with is None else max(now, job.dealt_with + _TICK)
     if recurrence.is_immediate and not job.suspended:
-        return attrs.evolve(job, suspended=True, next_start=earliest, retrying=None, failures=0)
+        return attrs.evolve(job, suspended=True, next_start=earliest, retries=())
     if job.suspended:
         return job
     if isinstance(recurrence, Once):
@@ -429,4 +427,4 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
         start = max(recurrence.at, earliest) if recurrence.at and is_late else recurrence.at
     else:
         start = recurrence.next_after(max(now, job.dealt_with or now))
-    return attrs.evolve(job, next_start=start, retrying=None, failures=0)
+    return attrs.evolve(job, next_start=start, retries=())
