@@ -269,8 +269,9 @@ class Observer:
             self._check(self._was_in_trouble(run), "a sound run was given up", run)
         is_worth_it = any(words in run.error for words in _TRANSIENT)
         if is_worth_it and run.due is not None and run.attempt <= run.max_retries:
-            job.owed = run
             job.failures[run.due] = run.attempt
+            if job.retrying is None and run.begun > job.switched:
+                job.owed = run
 
     def _was_in_trouble(self, run: SeenRun) -> bool:
         worker = run.worker
