@@ -24,7 +24,7 @@ import attrs
 
 import cdds
 from cdds.protocols import Source
-from cdds.schedule import Recurrence, recurrence
+from cdds.schedule import Recurrence
 from cdds.scheduler import Scheduler
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -42,22 +42,9 @@ _REFUSALS = 0.03
 """How often the source does not answer at all."""
 
 
-@attrs.frozen
-class _EveryMinute(cdds.Hourly):
-    """A run every minute from its start on."""
-
-    def next_after(self, moment: datetime) -> datetime | None:
-        assert self.start is not None
-        count = (moment.astimezone(UTC) - self.start) // MINUTE + 1
-        return self.start + max(0, count) * MINUTE
-
-
-recurrence.Hourly = _EveryMinute  # type: ignore[misc]  # so that a catalog gives it back
-
-
 def every_minute(start: datetime) -> Recurrence:
     """Return what is due every minute from a moment on."""
-    return _EveryMinute(start=start)
+    return cdds.RRule("FREQ=MINUTELY", start=start)
 
 
 @attrs.frozen
@@ -68,7 +55,7 @@ class Pace:
     """
 
     speed: float
-    epoch: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    epoch: datetime = attrs.field(factory=lambda: datetime.now(UTC).replace(microsecond=0))
     began: float = attrs.field(factory=time.monotonic)
 
     @classmethod
@@ -127,13 +114,14 @@ def opened(
 def add_jobs(
     files: Files, service: cdds.DownloadService, count: int, first: datetime
 ) -> dict[str, datetime]:
-    """Add jobs, spread over a minute; return when each of them is due first."""
+    """Add jobs, spread over a minute in whole seconds; return when each of them is due first."""
+    first = first.replace(microsecond=0)
     people = [cdds.Principal("alice", f"tenant {number}") for number in range(TENANTS)]
     for person in people:
         service.preferences.set_certificate(person, files.certificate.read_bytes())
     starts = {}
     for number in range(count):
-        start = first + MINUTE * number / count
+        start = first + timedelta(seconds=60 * number // count)
         settings = cdds.JobSettings(
             title=f"Job {number}",
             source="UCS",
