@@ -6,6 +6,7 @@ fast for all of them, so that a minute takes three seconds.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path

@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 
 PAUSES = (MINUTE, 4 * MINUTE, 16 * MINUTE, HOUR)
 """How long a job waits before it is tried again, for the first time and each time after."""
-AT_ONCE = 10_000
+AT_ONCE = 1_000
 """How many late starts one look at a job deals with."""
 
 Refusals: TypeAlias = frozenset[type[errors.CddsError]]

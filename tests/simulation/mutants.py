@@ -29,6 +29,7 @@ from cdds.service import claims, endings, execution, reconciliation, removal, re
 from cdds.service import jobs as jobs_page
 from cdds.service.claims import Claim, Claims
 from cdds.service.context import Context
+from cdds.service.retries import Again
 from cdds.staging import Staging
 
 Mutant: TypeAlias = Callable[[], AbstractContextManager[object]]
@@ -64,9 +65,9 @@ def changed_end(
         transaction: Transaction,
         job: JobEntry | None,
         run: RunEntry,
-        retry_in: timedelta | None = None,
+        again: Again | None = None,
     ) -> None:
-        change(note_end, transaction, job, run, retry_in)
+        change(note_end, transaction, job, run, again)
 
     return replaced(endings, "_note_end", changed)
 
@@ -354,10 +355,10 @@ def the_set_of_a_late_worker_is_written_to_the_catalog() -> AbstractContextManag
 @mutant
 @contextmanager
 def a_finished_run_is_tried_again() -> Iterator[None]:
-    def change(note_end: Any, transaction: Any, job: Any, run: RunEntry, retry_in: Any) -> None:
+    def change(note_end: Any, transaction: Any, job: Any, run: RunEntry, again: Any) -> None:
         if run.status == "finished" and run.due is not None:
-            retry_in = timedelta(minutes=1)
-        note_end(transaction, job, run, retry_in)
+            again = Again(timedelta(minutes=1), 0)
+        note_end(transaction, job, run, again)
 
     with without_unique_keys("cdds_runs_dealt_with"), changed_end(change):
         yield
@@ -365,7 +366,9 @@ def a_finished_run_is_tried_again() -> Iterator[None]:
 
 @mutant
 def a_failed_run_is_tried_for_ever() -> AbstractContextManager[object]:
-    return replaced(execution, "pause_after", lambda run, first: first if run.due else None)
+    return replaced(
+        execution, "after_failure", lambda run, first: Again(first, 0) if run.due else None
+    )
 
 
 @mutant
@@ -375,7 +378,7 @@ def a_failed_run_is_never_tried_again() -> AbstractContextManager[object]:
 
 @mutant
 def a_lapsed_run_is_never_tried_again() -> AbstractContextManager[object]:
-    return replaced(endings, "pause_after", lambda *_: None)
+    return replaced(endings, "after_failure", lambda *_: None)
 
 
 @mutant
@@ -435,10 +438,10 @@ def the_watermark_moves_with_the_claim() -> Iterator[None]:
 def the_watermark_moves_with_a_failure() -> AbstractContextManager[object]:
     moves = endings._moves_watermark
 
-    def change(note_end: Any, transaction: Any, job: Any, run: RunEntry, retry_in: Any) -> None:
+    def change(note_end: Any, transaction: Any, job: Any, run: RunEntry, again: Any) -> None:
         if job is not None and run.window is not None and moves(job, run):
             job = attrs.evolve(job, watermark=run.window.end)
-        note_end(transaction, job, run, retry_in)
+        note_end(transaction, job, run, again)
 
     return changed_end(change)
 

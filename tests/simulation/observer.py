@@ -39,7 +39,7 @@ _WATCHED = {
         ),
         "status, cancel_requested",
     ),
-    "cdds_jobs": ("id settings suspended next_start retrying running watermark", ""),
+    "cdds_jobs": ("id settings suspended next_start retries running watermark", ""),
     "cdds_artifacts": ("name run_id state size expires", "state"),
 }
 """For each table the columns that are logged, and those whose update is; all where none are named.
@@ -80,7 +80,7 @@ class SeenJob:
     settings: JobSettings
     suspended: bool
     next_start: datetime | None
-    retrying: datetime | None
+    retries: str
     running: int
     watermark: datetime | None
     switched: datetime
@@ -90,7 +90,7 @@ class SeenJob:
     in_progress: dict[str, SeenRun] = attrs.field(factory=dict, repr=False)
     outcomes: dict[datetime, str] = attrs.field(factory=dict, repr=False)
     failures: dict[datetime, int] = attrs.field(factory=dict, repr=False)
-    owed: SeenRun | None = attrs.field(default=None, repr=False)
+    owed: dict[datetime, SeenRun] = attrs.field(factory=dict, repr=False)
 
     @property
     def is_on(self) -> bool:
@@ -233,8 +233,7 @@ class Observer:
         self._check(job.outcomes.get(due) == "failed", "a retry of what has not failed", run)
         self._check(job.failures.get(due, 0) >= run.attempt - 1, "too many retries", run)
         self._record(job, due, "in progress")
-        if job.owed is not None and job.owed.due == due:
-            job.owed = None
+        job.owed.pop(due, None)
 
     def _next(self, run: SeenRun, instant: datetime) -> None:
         job = run.job
@@ -270,8 +269,8 @@ class Observer:
         is_worth_it = any(words in run.error for words in _TRANSIENT)
         if is_worth_it and run.due is not None and run.attempt <= run.max_retries:
             job.failures[run.due] = run.attempt
-            if job.retrying is None and run.begun > job.switched:
-                job.owed = run
+            if run.begun > job.switched:
+                job.owed[run.due] = run
 
     def _was_in_trouble(self, run: SeenRun) -> bool:
         worker = run.worker
@@ -304,7 +303,7 @@ class Observer:
         if is_switched and not (job.settings.is_one_time and before.recurrence == after.recurrence):
             job.switched = self._world.now
         if is_switched or job.next_start is None:
-            job.owed = None
+            job.owed.clear()
 
     def _watermark(
         self,
@@ -365,8 +364,8 @@ class Observer:
         for job in self.jobs.values():
             is_late = job.next_start is not None and job.next_start < now - timedelta(hours=2)
             self._check(not is_late, "what was due was not run", job)
-            self._check(job.owed is None, "a run was not tried again", (job, job.owed))
-            if job.is_on and not job.settings.is_one_time and job.retrying is None:
+            self._check(not job.owed, "a run was not tried again", (job, job.owed))
+            if job.is_on and not job.settings.is_one_time and job.retries == "[]":
                 expected = job.expected()
                 is_right = job.next_start == expected
                 self._check(is_right, f"the next start is not {expected}", job)
@@ -400,7 +399,7 @@ def _job_values(row: Row) -> Row:
         "settings": JobSettings.from_json(row["settings"]),
         "suspended": bool(row["suspended"]),
         "next_start": _next(row["next_start"]),
-        "retrying": _moment(row["retrying"]),
+        "retries": row["retries"],
         "running": row["running"],
         "watermark": _moment(row["watermark"]),
     }

@@ -385,14 +385,14 @@ class SimulatedExporter:
             for number in range(world.random.choice([1, 1, 2])):
                 for _ in range(world.random.choice([0, 1, 3])):
                     world.pause(world.random.choice([0.1, 5.0, 40.0, 400.0]))
-                    if cancel.is_set():
+                    if world.chance(0.5) and cancel.is_set():
                         raise Cancelled("the simulated export was cancelled")
                     progress(Progress(records=1, bytes_read=1, bytes_total=2, bytes_written=0))
                 self._maybe_fail(world)
                 name = f"export-{run_id}.z{number + 1:02}.smime"
                 chunks = [f"{job.id} {job.timeframe}".encode()]
                 artifacts.append(staging.stage(name, chunks, lambda _: None))
-            if cancel.is_set():
+            if world.chance(0.5) and cancel.is_set():
                 raise Cancelled("the simulated export was cancelled")
             staging.commit(f"export-{run_id}.sha256", artifacts)
         return ExportResult(

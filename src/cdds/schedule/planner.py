@@ -20,7 +20,7 @@ from cdds.schedule.recurrence import Recurrence
 Misfire: TypeAlias = Literal["one", "each", "none"]
 """What becomes of starts that were missed: one run for all of them, each of them, or none."""
 
-MOST_AT_ONCE = 10_000
+MOST_AT_ONCE = 1_000
 """How many missed starts one plan deals with; the next one goes on."""
 
 

@@ -21,6 +21,7 @@ from cdds.schedule import Hourly, Once, Recurrence
 from cdds.scheduler.chores import chores_of
 from cdds.scheduler.dispatcher import Dispatcher
 from cdds.service import DownloadService
+from cdds.service.filters import check_limit
 
 _MOST_WORKERS = 64
 _SHORTEST_POLL = timedelta(milliseconds=10)
@@ -104,6 +105,7 @@ class Scheduler:
             CatalogError: the catalog failed.
             JobError: `limit` is no whole number from 1 to 1,000,000.
         """
+        check_limit(limit)
         for name in self._service.chores.due(self._chores):
             chore = self._chores[name]
             self._service.chores.do(name, chore.recurrence, chore.work)
@@ -230,7 +232,8 @@ def _heeding_signals(dispatcher: Dispatcher) -> Iterator[None]:
         yield
     finally:
         for number, handler in previous.items():
-            signal.signal(number, handler)
+            # None is a handler that was not set by Python, which cannot put it back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 @contextmanager

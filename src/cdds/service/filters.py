@@ -39,3 +39,12 @@ def check_number(value: object, what: str, least: int, most: int) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise JobError(f"{what} is a whole number from {least} to {most}")
+
+
+def check_limit(limit: object) -> None:
+    """Refuse what is no number of things that are done at once.
+
+    Raises:
+        JobError: it is no whole number from 1 to 1,000,000.
+    """
+    check_number(limit, "limit", 1, 1_000_000)

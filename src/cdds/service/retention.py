@@ -15,11 +15,10 @@ from cdds.catalog import ArtifactEntry, RunEntry
 from cdds.crypto.certificates import EXPIRY_NOTICE
 from cdds.service.context import Context
 from cdds.service.events import ArtifactExpiring, CertificateExpiring
-from cdds.service.filters import check_number
+from cdds.service.filters import check_limit
 from cdds.service.removal import remove_artifacts, remove_rest
 
 _AT_ONCE = 200
-_MOST = 1_000_000
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +61,7 @@ class Retention:
         Raises:
             JobError: `limit` is no whole number from 1 to 1,000,000.
         """
-        check_number(limit, "limit", 1, _MOST)
+        check_limit(limit)
         now = self._context.now()
         with self._context.catalog.read() as transaction:
             removing = transaction.artifacts.removing(limit)

@@ -25,7 +25,7 @@ from cdds.service.context import Context, Seal, SourceOfTenant, StoringSink
 from cdds.service.due import Due
 from cdds.service.events import Listener
 from cdds.service.execution import Execution
-from cdds.service.filters import check_number
+from cdds.service.filters import check_limit, check_number
 from cdds.service.history import History
 from cdds.service.jobs import Jobs
 from cdds.service.preferences import Preferences
@@ -38,7 +38,6 @@ MAX_LIFETIME = timedelta(days=30)
 """The longest that an artifact may be kept, as the guide promises."""
 
 _LONGEST = timedelta(days=36_500)
-_MOST = 1_000_000
 _MOST_THREADS = 256
 
 
@@ -167,9 +166,20 @@ class DownloadService:
             CatalogError: the catalog failed.
             JobError: `limit` is no whole number from 1 to 1,000,000.
         """
-        check_number(limit, "limit", 1, _MOST)
-        runs = (self.due.run(job_id).run for job_id in self.due.jobs(limit))
-        return tuple(run for run in runs if run is not None)
+        check_limit(limit)
+        finished: list[RunEntry] = []
+        not_begun: set[str] = set()
+        while job_ids := self.due.jobs(limit, not_begun):
+            for job_id in job_ids:
+                ran = self.due.run(job_id)
+                limit -= ran.outcome in {"finished", "failed"}
+                if ran.outcome == "not begun":
+                    not_begun.add(job_id)
+                if ran.run is not None:
+                    finished.append(ran.run)
+            if not (not_begun.intersection(job_ids) and limit > 0):
+                break  # none of them kept others from their turn
+        return tuple(finished)
 
     def reconcile(self) -> Reconciled:
         """Hold the catalog against the storage, and mend what a crash has left.
