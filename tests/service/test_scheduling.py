@@ -198,8 +198,8 @@ def test_a_job_is_shown_by_its_latest_run_not_by_what_it_missed(host: Host) -> N
     after = present(host, job)
     assert (after.latest_run, after.latest_status) == (run.id, "finished")
     hour = timedelta(hours=1)
-    moved = {"next_start": after.next_start, "dealt_with": first_start(job) + 5 * hour}
-    assert after == attrs.evolve(before, **moved)
+    dealt_with = first_start(job) + 5 * hour
+    assert after == attrs.evolve(before, next_start=after.next_start, dealt_with=dealt_with)
     assert host.service.jobs.list(host.alice, status="missed").items == ()
     assert host.service.jobs.list(host.alice, status="finished").items == (after,)
 
