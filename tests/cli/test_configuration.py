@@ -298,6 +298,8 @@ def test_every_key_is_taken(bare: Terminal, monkeypatch: pytest.MonkeyPatch) -> 
     with hosting.hosted(configuration) as service:
         assert set(service._context.sources) == {"Contact History", "Contacts"}
         assert service._context.lifetime == timedelta(hours=12)
+        assert service._context.lease == timedelta(minutes=10)
+        assert service._context.retry_pause == timedelta(seconds=30)
 
 
 def test_a_signer_signs_and_the_seal_is_the_one_that_is_asked_for(

@@ -217,8 +217,8 @@ def test_a_hangup_that_is_ignored_stays_so(terminal: Terminal) -> None:
     with serving(hangup=signal.SIG_IGN) as process:
         assert ": Before) started\n" in read_line(process)
         process.send_signal(signal.SIGHUP)
-        terminal.add(title="After")
         assert ": Before) finished, " in read_line(process)
+        terminal.add(title="After")
         assert ": After) started\n" in read_line(process)
         assert ": After) finished, " in read_line(process)
         process.send_signal(signal.SIGTERM)
