@@ -4,8 +4,8 @@
         [--jobs 100000] [--seconds 60] [--runs 300] [--folder DIR] [--markdown]
 
 All four are measured unless some are named. The peer is APScheduler 3, which keeps its jobs in
-memory; where it is not installed its rows are left out. Catalogs are filled anew, in SQLite in the
-folder, and with --postgres in a server that is started for it.
+memory; where it is not installed (the group `peers`) its rows are left out. Catalogs are filled
+anew, in SQLite in the folder, and with --postgres in a server that is started for it.
 """
 
 from __future__ import annotations

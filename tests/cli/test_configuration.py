@@ -69,6 +69,9 @@ BAD = {
     "no span": (GOOD + '[scheduler]\nstop_timeout = "0s"\n', "no span of time"),
     "a long stop": (GOOD + '[scheduler]\nstop_timeout = "2d"\n', "stop_timeout is at most 1d"),
     "a long wait": (GOOD + '[scheduler]\npoll_interval = "6m"\n', "poll_interval is at most 5m"),
+    "a long lease": (GOOD + '[scheduler]\nlease = "61m"\n', "lease is at most 1h"),
+    "a short lease": (GOOD + '[scheduler]\nlease = "9s"\n', "lease is at least 10s"),
+    "a long pause": (GOOD + '[scheduler]\nretry_pause = "25h"\n', "retry_pause is at most 1d"),
     "kept too long": (GOOD + '[retention]\nartifacts = "31d"\n', "artifacts is at most 30d"),
     "25 hours": (GOOD + "[retention]\nsweep_every_hours = 25\n", "Expected `int` <= 24"),
     "no audit key": (GOOD.replace('audit_key_file = "audit.key"\n', ""), "has no audit key"),
@@ -253,6 +256,7 @@ def test_what_is_left_out_has_its_default(bare: Terminal) -> None:
     scheduler, retention = configuration.scheduler, configuration.retention
     assert (scheduler.workers, scheduler.stop_timeout) == (2, timedelta(seconds=30))
     assert scheduler.poll_interval == timedelta(seconds=1)
+    assert scheduler.lease == scheduler.retry_pause == timedelta(minutes=1)
     assert (retention.artifacts, retention.history) == (timedelta(days=30), None)
     assert configuration.signing is None
 
@@ -271,6 +275,8 @@ def test_every_key_is_taken(bare: Terminal, monkeypatch: pytest.MonkeyPatch) -> 
         workers = 4
         stop_timeout = "2m"
         poll_interval = "5s"
+        lease = "10m"
+        retry_pause = "30s"
         [retention]
         artifacts = "12h"
         history = "365d"
@@ -287,9 +293,13 @@ def test_every_key_is_taken(bare: Terminal, monkeypatch: pytest.MonkeyPatch) -> 
     assert configuration.retention.history == timedelta(days=365)
     assert configuration.retention.artifacts == timedelta(hours=12)
     assert configuration.scheduler.stop_timeout == timedelta(minutes=2)
+    assert configuration.scheduler.lease == timedelta(minutes=10)
+    assert configuration.scheduler.retry_pause == timedelta(seconds=30)
     with hosting.hosted(configuration) as service:
         assert set(service._context.sources) == {"Contact History", "Contacts"}
         assert service._context.lifetime == timedelta(hours=12)
+        assert service._context.lease == timedelta(minutes=10)
+        assert service._context.retry_pause == timedelta(seconds=30)
 
 
 def test_a_signer_signs_and_the_seal_is_the_one_that_is_asked_for(

@@ -87,13 +87,14 @@ def test_every_option_of_a_job_is_a_setting(
         *("--from", "2025-01-01", "--until", "2025-02-01T12:00+02:00"),
         *("--split-size", "1MB", "--on-invalid", "reject", "--max-rejects", "7"),
         *("--level", "small", "--every-hours", "6", "--start", "2030-01-01"),
-        *("--recipient", rsa_key_and_certificate[1]),
+        *("--misfire", "each", "--misfire-grace-time", "90s", "--max-instances", "2"),
+        *("--max-retries", "0", "--recipient", rsa_key_and_certificate[1]),
     )
     job = terminal("jobs", "show", job_id, "--json").json["job"]
     settings = job["settings"]
     (recipient,) = settings.pop("recipients")
     assert recipient.startswith("-----BEGIN CERTIFICATE-----")
-    assert {
+    assert settings == {
         "title": "Backup",
         "source": "Contact History",
         "dataset": "Interaction",
@@ -103,6 +104,9 @@ def test_every_option_of_a_job_is_a_setting(
             "kind": "hourly",
             "every": 6,
             "start": "2030-01-01T00:00:00Z",
+            "until": None,
+            "count": None,
+            "zone": "UTC",
             "text": "every 6 hours, from 00:00 UTC, not before 2030-01-01 00:00 UTC",
         },
         "timeframe": {"from": "2025-01-01T00:00:00Z", "until": "2025-02-01T10:00:00Z"},
@@ -110,7 +114,11 @@ def test_every_option_of_a_job_is_a_setting(
         "on_invalid": "reject",
         "max_rejects": 7,
         "level": "small",
-    }.items() <= settings.items()
+        "misfire": "each",
+        "misfire_grace_time": 90,
+        "max_instances": 2,
+        "max_retries": 0,
+    }
     assert job["next_start"] == "2030-01-01T00:00:00Z"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import select
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,26 +22,27 @@ import pytest
 from terminals import Terminal
 
 from cdds.catalog import ArtifactEntry, JobSettings, RunEntry, RunProgress
-from cdds.cli.serve import line_of
+from cdds.cli.serve import _telling_once, line_of
+from cdds.cli.telling import telling_warnings
 from cdds.service import events
 
 PATIENCE = 60
 """Seconds after which a process is taken to hang; nothing is asserted about time."""
 
 MORNING = datetime(2026, 1, 31, 8, 0, 0, 5, tzinfo=UTC)
+DUE = datetime(2026, 1, 31, 4, tzinfo=UTC)
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ run [0-9a-f-]{36} \(acme/alice: (.+?)\) (.+)")
 
 
-@pytest.fixture
-def _scheduler() -> None:
-    pytest.importorskip("cdds.scheduler")
-
-
 @contextmanager
-def serving(*words: str) -> Iterator[subprocess.Popen[str]]:
+def serving(*words: str, hangup: Any = signal.SIG_DFL) -> Iterator[subprocess.Popen[str]]:
     """Start a scheduler that heeds signals, and see to it that it ends."""
     command = [sys.executable, "-m", "cdds", "serve", *words]
-    heeded: Any = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    heeded: Any = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: hangup,
+    }
     before = {number: signal.signal(number, handler) for number, handler in heeded.items()}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -90,6 +93,24 @@ def run_entry(**changes: Any) -> RunEntry:
         ),
         (events.RunFailed(at=MORNING, run=run_entry(error="no source")), "failed: no source"),
         (events.RunCancelled(at=MORNING, run=run_entry()), "cancelled"),
+        (
+            events.RunMissed(
+                at=MORNING, run=run_entry(missed=1, missed_from=DUE, due=DUE, error="too late")
+            ),
+            "missed 1 start, at 2026-01-31T04:00:00Z: too late",
+        ),
+        (
+            events.RunMissed(
+                at=MORNING,
+                run=run_entry(
+                    missed=1200,
+                    missed_from=datetime(2026, 1, 1, tzinfo=UTC),
+                    due=DUE,
+                    error="made up for",
+                ),
+            ),
+            "missed 1,200 starts, from 2026-01-01T00:00:00Z to 2026-01-31T04:00:00Z: made up for",
+        ),
     ],
 )
 def test_a_line_tells_when_which_run_of_whom(event: events.Event, said: str) -> None:
@@ -121,7 +142,6 @@ def test_a_line_is_no_order_to_a_terminal(title: str) -> None:
 # --- once -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("_scheduler")
 def test_once_runs_what_is_due_and_ends(terminal: Terminal) -> None:
     """As cron has it: a job that is due is run by the first, and by none after it."""
     terminal.add()
@@ -135,19 +155,33 @@ def test_once_runs_what_is_due_and_ends(terminal: Terminal) -> None:
     assert len(terminal("history", "list", "--json").json["runs"]) == 1
 
 
-@pytest.mark.usefixtures("_scheduler")
 def test_a_run_that_fails_is_told_and_ends_nothing_else(terminal: Terminal) -> None:
     terminal.add(title="Fails")
     records = terminal.home / "data" / "acme" / "interactions.jsonl"
     records.write_text('{"STATUS": "secret of a record"}\n')
     done = terminal("serve", "--once")
     assert done.code == 0
-    assert "(acme/alice: Fails) failed: " in done.err
+    lines = [LINE.fullmatch(line) for line in done.err.splitlines()]
+    assert [match and match[2].split(" ")[0] for match in lines] == ["started", "failed:"]
     assert "secret of a record" not in done.err
     assert "Traceback" not in done.err
 
 
-@pytest.mark.usefixtures("_scheduler")
+def test_the_log_tells_what_no_event_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A failure whose end could not be recorded is no event, and its reason is not lost."""
+    log = logging.getLogger("cdds.service.due")
+    told, untold = run_entry(error="no source"), str(uuid.uuid4())
+    with telling_warnings(), _telling_once() as teller:
+        teller(events.RunFailed(at=MORNING, run=told))
+        log.warning("it failed", extra={"run": told.id})
+        log.warning("it failed unseen", extra={"run": untold})
+        log.warning("it could not be begun")
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].endswith(" failed: no source")
+    assert said[1:] == ["cdds: warning: it failed unseen", "cdds: warning: it could not be begun"]
+    assert log.filters == []
+
+
 def test_once_that_is_stopped_leaves_nothing(terminal: Terminal) -> None:
     records = terminal.home / "data" / "acme" / "interactions.jsonl"
     records.unlink()
@@ -166,8 +200,7 @@ def test_once_that_is_stopped_leaves_nothing(terminal: Terminal) -> None:
 # --- until it is stopped --------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("_scheduler")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_cleanly(terminal: Terminal, number: signal.Signals) -> None:
     terminal.add()
     with serving() as process:
@@ -178,7 +211,21 @@ def test_a_signal_ends_it_cleanly(terminal: Terminal, number: signal.Signals) ->
     assert (process.returncode, printed, told) == (0, "", "")
 
 
-@pytest.mark.usefixtures("_scheduler")
+def test_a_hangup_that_is_ignored_stays_so(terminal: Terminal) -> None:
+    """Under nohup it goes on, and runs what is added later."""
+    terminal.add(title="Before")
+    with serving(hangup=signal.SIG_IGN) as process:
+        assert ": Before) started\n" in read_line(process)
+        process.send_signal(signal.SIGHUP)
+        assert ": Before) finished, " in read_line(process)
+        terminal.add(title="After")
+        assert ": After) started\n" in read_line(process)
+        assert ": After) finished, " in read_line(process)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+
+
 def test_a_run_in_progress_is_cancelled_when_the_time_to_stop_is_over(terminal: Terminal) -> None:
     """It leaves nothing in the storage, and ends in time."""
     terminal.configure(terminal.config.read_text() + '[scheduler]\nstop_timeout = "1s"\n')
@@ -213,7 +260,6 @@ def feeding(pipe: Path, exports: Path) -> Iterator[None]:
         os.close(end)
 
 
-@pytest.mark.usefixtures("_scheduler")
 def test_two_schedulers_run_each_job_once(terminal: Terminal) -> None:
     titles = {f"Job {number}" for number in range(6)}
     for title in titles:

@@ -81,15 +81,16 @@ class JobEntry:
     @property
     def retrying(self) -> datetime | None:
         """The instant that a failed run is tried again for at the next start."""
-        return self._retry.due if self._retry else None
+        return self.retry.due if self.retry else None
 
     @property
     def failures(self) -> int:
         """How often the run has failed that is tried again at the next start."""
-        return self._retry.failures if self._retry else 0
+        return self.retry.failures if self.retry else 0
 
     @property
-    def _retry(self) -> Retry | None:
+    def retry(self) -> Retry | None:
+        """The failed run that is tried again at the next start, if there is one."""
         return min(self.retries, key=lambda retry: (retry.at, retry.due), default=None)
 
     @property

@@ -35,6 +35,7 @@ _SECRET = re.compile(r"key|.*(secret|token|passw|passphrase|credential).*", re.I
 # The first as SQLAlchemy reads URLs: all up to an @ is the password, whatever it holds.
 _CATALOG_PASSWORD = re.compile(r"[^:/]+://[^:/]*:[^@]*@|.*[?&][^=&]*password=")
 _DATA_FILES = tuple(file.name for dataset in BUILTIN for file in dataset.files)
+_SHORTEST_LEASE = "10s"  # a run that only waits for a busy database shall not count as dead
 _LARGEST = 1024 * 1024
 _ADVICE = "secrets come from a file or the environment"
 
@@ -87,6 +88,8 @@ class SchedulerSection(msgspec.Struct, frozen=True, kw_only=True):
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     stop_timeout: Span = Span(seconds=30)
     poll_interval: Span = Span(seconds=1)
+    lease: Span = Span(minutes=1)
+    retry_pause: Span = Span(minutes=1)
 
 
 class RetentionSection(msgspec.Struct, frozen=True, kw_only=True):
@@ -294,11 +297,15 @@ def _check_spans(scheduler: SchedulerSection, retention: RetentionSection) -> No
     for where, span, most in (
         ("[scheduler] stop_timeout", scheduler.stop_timeout, "1d"),
         ("[scheduler] poll_interval", scheduler.poll_interval, "5m"),
+        ("[scheduler] lease", scheduler.lease, "1h"),
+        ("[scheduler] retry_pause", scheduler.retry_pause, "1d"),
         ("[retention] artifacts", retention.artifacts, "30d"),
         ("[retention] history", retention.history, "36500d"),
     ):
         if span is not None and span > parse_span(most):
             raise _Refused(f"{where} is at most {most}")
+    if scheduler.lease < parse_span(_SHORTEST_LEASE):
+        raise _Refused(f"[scheduler] lease is at least {_SHORTEST_LEASE}")
 
 
 def _one_of_both(name: str, file: str | None, environment: str | None) -> None:

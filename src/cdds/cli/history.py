@@ -53,7 +53,7 @@ def _add_one(page: Any, name: str, run: Any, summary: str) -> argparse.ArgumentP
 
 def _list(options: argparse.Namespace) -> None:
     from cdds.cli import shapes
-    from cdds.cli.tables import progress, shortened
+    from cdds.cli.tables import progress, shortened, status
 
     with opened_page(options) as (service, me):
         page = service.history.list(
@@ -66,7 +66,7 @@ def _list(options: argparse.Namespace) -> None:
             shortened(run.title),
             run.settings.dataset,
             run.settings.source,
-            run.status,
+            status(run),
             run.started,
             run.finished,
             progress(run.progress) if run.is_in_progress else "",
@@ -81,6 +81,8 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _records(run: RunEntry) -> str:
+    if run.status == "missed":
+        return ""
     count = sum(run.records.values()) if run.status == "finished" else run.progress.records
     return f"{count:,}"
 
@@ -96,7 +98,7 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _sheet(run: RunEntry, names: list[str]) -> str:
-    from cdds.cli.tables import progress, settings_sheet, sheet
+    from cdds.cli.tables import progress, settings_sheet, sheet, timeframe
 
     counts = ", ".join(f"{count:,} {name}" for name, count in run.records.items())
     text = sheet(
@@ -106,6 +108,10 @@ def _sheet(run: RunEntry, names: list[str]) -> str:
             **settings_sheet(run.settings),
             "owner": run.owner,
             "status": run.status,
+            "attempt": run.attempt,
+            "window": "" if run.window is None else timeframe(run.window),
+            "missed starts": run.missed or "",
+            "first missed (UTC)": run.missed_from,
             "due (UTC)": run.due,
             "started (UTC)": run.started,
             "finished (UTC)": run.finished,

@@ -48,6 +48,8 @@ def hosted(
         "signer": _signer(configuration),
         "lifetime": retention.artifacts,
         "history_lifetime": retention.history,
+        "lease": configuration.scheduler.lease,
+        "retry_pause": configuration.scheduler.retry_pause,
         "listeners": listeners,
     }
     with _catalog(configuration) as catalog:

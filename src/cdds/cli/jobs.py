@@ -21,7 +21,7 @@ from cdds.cli.pages import (
 from cdds.cli.settings import add_settings, dataset_filter, settings_of
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import is_terminal, warn
-from cdds.cli.words import Once, add_command, add_page
+from cdds.cli.words import Once, add_command, add_page, moment, span
 
 if TYPE_CHECKING:
     import argparse
@@ -47,8 +47,21 @@ def add_to(commands: Any) -> None:
     _add_one(page, "suspend", _suspend, "switch the starts of a job off")
     _add_one(page, "resume", _resume, "switch the starts of a job on again")
     _add_one(page, "delete", _delete, "delete a job; its history and artifacts stay")
+    _add_backfill(page)
     run = _add_one(page, "run", _run, "run a job now, and print the names of its artifacts")
     run.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+
+def _add_backfill(page: Any) -> None:
+    parser = _add_one(
+        page, "backfill", _backfill, "add one-time jobs for a past span, and print their ids"
+    )
+    group = parser.add_argument_group("which span, in which windows")
+    group.add_argument("--from", dest="from_", metavar="T", type=moment, required=True, action=Once)
+    group.add_argument("--until", metavar="T", type=moment, required=True, action=Once)
+    group.add_argument(
+        "--step", metavar="SPAN", type=span, required=True, action=Once, help="such as 1d"
+    )
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +79,10 @@ def add_filters(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--source", metavar="NAME", action=Once)
     group.add_argument("--dataset", metavar="NAME", action=Once, help="interaction or contact")
     group.add_argument(
-        "--status", metavar="S", action=Once, help="in-progress, finished, failed or cancelled"
+        "--status",
+        metavar="S",
+        action=Once,
+        help="in-progress, finished, failed, cancelled or missed",
     )
 
 
@@ -89,7 +105,7 @@ def _add_one(page: Any, name: str, run: Any, summary: str) -> argparse.ArgumentP
 
 def _list(options: argparse.Namespace) -> None:
     from cdds.cli import shapes
-    from cdds.cli.tables import progress, shortened
+    from cdds.cli.tables import next_start, progress, shortened
 
     with opened_page(options) as (service, me):
         page = service.jobs.list(
@@ -105,7 +121,7 @@ def _list(options: argparse.Namespace) -> None:
             job.latest_status,
             progress(job.progress),
             job.latest_start,
-            job.next_start,
+            next_start(job),
             job.settings.recurrence,
             job.suspended,
             job.id,
@@ -125,7 +141,7 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _sheet(job: JobEntry) -> str:
-    from cdds.cli.tables import progress, settings_sheet, sheet
+    from cdds.cli.tables import next_start, progress, settings_sheet, sheet
 
     return sheet(
         {
@@ -135,7 +151,9 @@ def _sheet(job: JobEntry) -> str:
             "created (UTC)": job.created,
             "edited (UTC)": job.edited,
             "suspended": job.suspended,
-            "next start (UTC)": job.next_start,
+            "next start (UTC)": next_start(job),
+            "tried again for (UTC)": job.retrying,
+            "exported until (UTC)": job.watermark,
             "latest start (UTC)": job.latest_start,
             "latest status": job.latest_status,
             "latest run": job.latest_run,
@@ -180,6 +198,15 @@ def _delete(options: argparse.Namespace) -> None:
     with opened_page(options) as (service, me):
         service.jobs.delete(me, options.id)
     show_done(options, "", {"deleted": options.id})
+
+
+def _backfill(options: argparse.Namespace) -> None:
+    from cdds.cli import shapes
+
+    with opened_page(options) as (service, me):
+        jobs = service.jobs.backfill(me, options.id, options.from_, options.until, options.step)
+    told = {"jobs": [shapes.of_job(job) for job in jobs]}
+    show_done(options, "\n".join(job.id for job in jobs), told)
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -1,10 +1,15 @@
 """`cdds serve`: runs a scheduler, and tells of each run in a line on standard error.
 
-Place: a command, over `cdds.scheduler`. It opens no port; SIGTERM and Ctrl-C end it cleanly.
+Place: a command, over `cdds.scheduler`. It opens no port; SIGTERM, SIGHUP and Ctrl-C end it
+cleanly.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cdds.cli.pages import add_configuration, configuration_file
@@ -16,10 +21,18 @@ from cdds.errors import CddsError
 if TYPE_CHECKING:
     import argparse
 
+    from cdds.catalog import RunEntry
     from cdds.cli.configuration import Configuration, SchedulerSection
     from cdds.scheduler import Scheduler
     from cdds.service import DownloadService
     from cdds.service.events import Event
+
+
+_LOG_OF_RUNS = "cdds.service.due"
+"""Where the service logs what runs fail with, for hosts that listen to no events."""
+
+_REMEMBERED = 1000
+"""How many runs that failed are remembered until the log comes to them."""
 
 
 def add_to(commands: Any) -> None:
@@ -33,7 +46,7 @@ def _run(options: argparse.Namespace) -> None:
     from cdds.cli.hosting import hosted_by_file
 
     file = configuration_file(options)
-    with hosted_by_file(file, [_tell_event]) as (service, configuration):
+    with _telling_once() as teller, hosted_by_file(file, [teller]) as (service, configuration):
         scheduler = _scheduler(service, configuration)
         if options.once:
             with stoppable():
@@ -64,10 +77,36 @@ def _scheduler(service: DownloadService, configuration: Configuration) -> Schedu
     )
 
 
-def _tell_event(event: Event) -> None:
-    line = line_of(event)
-    if line is not None:
-        tell(line)
+class _Teller(logging.Filter):
+    """Tells of events, and keeps the log from telling once more of a run that failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: deque[str] = deque(maxlen=_REMEMBERED)
+
+    def __call__(self, event: Event) -> None:
+        """Tell of an event."""
+        from cdds.service.events import RunFailed
+
+        line = line_of(event)
+        if line is not None:
+            tell(line)
+        if isinstance(event, RunFailed):
+            self._told.append(event.run.id)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record of the log is news."""
+        return getattr(record, "run", None) not in self._told
+
+
+@contextmanager
+def _telling_once() -> Iterator[_Teller]:
+    teller, log = _Teller(), logging.getLogger(_LOG_OF_RUNS)
+    log.addFilter(teller)
+    try:
+        yield teller
+    finally:
+        log.removeFilter(teller)
 
 
 def line_of(event: Event) -> str | None:
@@ -86,8 +125,20 @@ def line_of(event: Event) -> str | None:
             what = f"failed: {event.run.error}"
         case events.RunCancelled():
             what = "cancelled"
+        case events.RunMissed():
+            what = _missed(event.run)
         case _:
             return None
     run, at = event.run, moment(event.at.replace(microsecond=0))
     whose = f"{run.tenant}/{run.owner}: {run.title}"
     return printable(f"{at} run {run.id} ({whose}) {what}")
+
+
+def _missed(run: RunEntry) -> str:
+    """Return how many starts were missed, when, and why."""
+    from cdds.cli.shapes import moment
+
+    first, last = (moment(at) for at in (run.missed_from or run.started, run.due or run.started))
+    if run.missed == 1:
+        return f"missed 1 start, at {last}: {run.error}"
+    return f"missed {run.missed:,} starts, from {first} to {last}: {run.error}"

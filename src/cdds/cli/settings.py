@@ -10,9 +10,12 @@ import argparse
 from typing import Any
 
 from cdds.cli.recurrence import add_recurrence, recurrence_of
-from cdds.cli.words import Once, moment, size
+from cdds.cli.words import Once, moment, size, span
 
-_PLAIN = ("title", "description", "source", "split_size", "on_invalid", "max_rejects", "level")
+_PLAIN = (
+    *("title", "description", "source", "split_size", "on_invalid", "max_rejects", "level"),
+    *("misfire", "misfire_grace_time", "max_instances", "max_retries"),
+)
 """Options that are fields of `JobSettings` as they stand."""
 
 
@@ -28,8 +31,38 @@ def add_settings(parser: argparse.ArgumentParser, *, required: bool) -> None:
         "--dataset", metavar="NAME", required=required, action=Once, help="interaction or contact"
     )
     add_recurrence(parser)
+    _add_starts(parser.add_argument_group("starts that are missed, and runs that fail"))
     _add_selection(parser.add_argument_group("which records"))
     _add_form(parser.add_argument_group("how, and for whom"))
+
+
+def _add_starts(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--misfire",
+        choices=("one", "each", "none"),
+        help="make up for missed starts by one run (default), by one for each, or not",
+    )
+    group.add_argument(
+        "--misfire-grace-time",
+        metavar="SPAN",
+        type=span,
+        action=Once,
+        help="how late a start still is on time (default: 1m)",
+    )
+    group.add_argument(
+        "--max-instances",
+        metavar="N",
+        type=int,
+        action=Once,
+        help="runs in progress at once, 1 (default) to 16",
+    )
+    group.add_argument(
+        "--max-retries",
+        metavar="N",
+        type=int,
+        action=Once,
+        help="how often a run is tried again where that is worth it, 0 to 10 (default: 3)",
+    )
 
 
 def _add_selection(group: argparse._ArgumentGroup) -> None:
@@ -39,8 +72,22 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--from", dest="from_", metavar="T", type=moment, action=Once)
     group.add_argument("--until", metavar="T", type=moment, action=Once)
     group.add_argument(
-        "--all-time", action="store_true", help="all data (default), instead of --from and --until"
+        "--since-last-run",
+        metavar="LAG",
+        nargs="?",
+        const=True,
+        type=span,
+        action=Once,
+        help="what has come since the last run, until so long before the start (default: 5m)",
     )
+    group.add_argument(
+        "--since",
+        metavar="T",
+        type=moment,
+        action=Once,
+        help="with --since-last-run: from where the first run goes on (default: all that is older)",
+    )
+    group.add_argument("--all-time", action="store_true", help="all data (default)")
 
 
 def _add_form(group: argparse._ArgumentGroup) -> None:
@@ -103,13 +150,20 @@ def _dataset(name: str | None) -> str | None:
 
 
 def _timeframe(options: argparse.Namespace) -> Any:
-    if options.from_ is None and options.until is None:
-        return None
-    if options.all_time:
-        options.usage_error("--all-time does not go with --from and --until")
+    is_span = options.from_ is not None or options.until is not None
+    is_incremental = options.since_last_run is not None
+    if is_span + is_incremental + options.all_time > 1:
+        options.usage_error(
+            "give one of --from and --until, --since-last-run, and --all-time, not several"
+        )
+    if options.since is not None and not is_incremental:
+        options.usage_error("--since goes with --since-last-run")
     from cdds.model import Timeframe
 
-    return Timeframe(options.from_, options.until)
+    if is_incremental:
+        lag = {} if options.since_last_run is True else {"lag": options.since_last_run}
+        return Timeframe.since_last_run(start=options.since, **lag)
+    return Timeframe(options.from_, options.until) if is_span else None
 
 
 def _certificates(files: list[str] | None) -> list[str] | None:

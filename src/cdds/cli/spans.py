@@ -14,6 +14,15 @@ _SPAN = re.compile(r"([1-9][0-9]{0,6})([smhd])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
+def written(span: timedelta) -> str:
+    """Return a span as it is written, in the largest unit that holds it, to the second."""
+    seconds = int(span.total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
 def parse_span(text: object) -> timedelta:
     """Return a span of time.
 

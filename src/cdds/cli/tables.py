@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from cdds.cli.spans import written
 from cdds.location import printable
-from cdds.model import Timeframe
+from cdds.model import SinceLastRun, Timeframe
 
 if TYPE_CHECKING:
-    from cdds.catalog import JobSettings, RunProgress
+    from cdds.catalog import JobEntry, JobSettings, RunEntry, RunProgress
 
 _LONGEST = 40
 _SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
@@ -82,6 +83,19 @@ def _about(span: timedelta) -> str:
     return f"{-(-span // _SECOND)} s"
 
 
+def status(run: RunEntry) -> str:
+    """Return what became of a run, with what its status alone does not say."""
+    if run.status == "missed":
+        return f"missed ({run.missed:,} {'start' if run.missed == 1 else 'starts'})"
+    return run.status if run.attempt == 1 else f"{run.status} (attempt {run.attempt})"
+
+
+def next_start(job: JobEntry) -> str:
+    """Return when a job is due next, and whether that tries a run again."""
+    shown = _cell(job.next_start)
+    return shown if job.retry is None else f"{shown} (attempt {job.retry.attempt})"
+
+
 def settings_sheet(settings: JobSettings) -> dict[str, Any]:
     """Return what is set for a job, for a sheet."""
     media_types = settings.media_types
@@ -92,7 +106,11 @@ def settings_sheet(settings: JobSettings) -> dict[str, Any]:
         "type": settings.dataset,
         "media types": "all" if media_types is None else ", ".join(sorted(media_types)),
         "runs": settings.recurrence,
-        "time frame": _timeframe(settings.timeframe),
+        "misfire": settings.misfire,
+        "misfire grace time": written(settings.misfire_grace_time),
+        "max instances": settings.max_instances,
+        "max retries": settings.max_retries,
+        "time frame": timeframe(settings.timeframe),
         "split size": "one file" if settings.split_size is None else size(settings.split_size),
         "on invalid": settings.on_invalid,
         "max rejects": settings.max_rejects,
@@ -101,9 +119,13 @@ def settings_sheet(settings: JobSettings) -> dict[str, Any]:
     }
 
 
-def _timeframe(value: object) -> str:
-    if not isinstance(value, Timeframe):
-        return "all data" if value is None else str(value)
+def timeframe(value: Timeframe | SinceLastRun | None) -> str:
+    """Return the span that is selected, in words."""
+    if value is None:
+        return "all data"
+    if isinstance(value, SinceLastRun):
+        first = "" if value.start is None else f", the first from {_cell(value.start)} UTC"
+        return f"since the last run, until {written(value.lag)} before each start{first}"
     bounds = (("from", value.start), ("until", value.end))
     words = [f"{word} {_cell(moment)} UTC" for word, moment in bounds if moment is not None]
     return ", ".join(words) or "all data"

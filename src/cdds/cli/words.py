@@ -1,4 +1,4 @@
-"""Kinds of words that several commands take: sizes, moments, spans of time, options given once.
+"""Kinds of words that several commands take: sizes, moments and spans of time, options given once.
 
 Place: below the commands. A word that is none of its kind is wrong usage; whether its value makes
 sense is judged by the library.
@@ -7,12 +7,15 @@ sense is judged by the library.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NoReturn
 
 from cdds.cli.spans import parse_span
 from cdds.errors import JobError
+
+_TIME = re.compile(r"\d{2}:\d{2}(:\d{2})?", re.ASCII)
 
 Run = Callable[[argparse.Namespace], None]
 """What a command does with its options."""
@@ -80,6 +83,14 @@ def moment(text: str) -> datetime:
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         _refuse(f"{text!r} is no time in ISO 8601, such as 2025-01-31 or 2025-01-31T08:00:00Z")
+
+
+def time_of_day(text: str) -> time:
+    """Return a time of day."""
+    try:
+        return time.fromisoformat(text if _TIME.fullmatch(text) else "")
+    except ValueError:
+        _refuse(f"{text!r} is no time of day, such as 02:30")
 
 
 def _refuse(reason: str) -> NoReturn:

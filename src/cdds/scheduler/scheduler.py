@@ -124,8 +124,9 @@ class Scheduler:
             workers: how many runs and chores may be in progress at once, 1 to 64.
             stop_timeout: how long runs may go on after the stop before they are cancelled; they
                 then have 10 seconds to clean up, and are due again at once.
-            handle_signals: whether SIGTERM and SIGINT stop it; a second one cancels what runs. Only
-                the main thread can do so.
+            handle_signals: whether SIGTERM, SIGINT and SIGHUP stop it; a second one cancels what
+                runs. A SIGHUP that is ignored stays so, as nohup wants it. Only the main thread can
+                do so.
 
         Raises:
             JobError: an argument is out of its range, or the scheduler runs already.
@@ -212,7 +213,7 @@ def _check_span(name: str, value: object, least: timedelta, most: timedelta) -> 
 
 @contextmanager
 def _heeding_signals(dispatcher: Dispatcher) -> Iterator[None]:
-    """Let SIGTERM and SIGINT stop a dispatcher, and cancel what it runs the second time.
+    """Let signals stop a dispatcher, and cancel what it runs the second time.
 
     Raises:
         JobError: this is not the main thread.
@@ -227,13 +228,20 @@ def _heeding_signals(dispatcher: Dispatcher) -> Iterator[None]:
 
     if threading.current_thread() is not threading.main_thread():
         raise JobError("only the main thread of a process can handle signals")
-    previous = {number: signal.signal(number, heed) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, heed) for number in _stopping_signals()}
     try:
         yield
     finally:
         for number, handler in previous.items():
             # None is a handler that was not set by Python, which cannot put it back.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _stopping_signals() -> list[signal.Signals]:
+    stopping = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        stopping.append(signal.SIGHUP)
+    return stopping
 
 
 @contextmanager

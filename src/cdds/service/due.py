@@ -85,5 +85,7 @@ class Due:
             return Ran("finished", self._execution.carry_out(claim, stop=stop))
         except Exception as error:  # noqa: BLE001  # as above
             level = logging.INFO if isinstance(error, Cancelled) else logging.WARNING
-            _log.log(level, "job %s: its run failed: %s", job_id, in_words(error))
+            # Who is told by events as well knows by its id which run this is.
+            which = {"run": claim.run.id}
+            _log.log(level, "job %s: its run failed: %s", job_id, in_words(error), extra=which)
             return Ran("failed")
