@@ -66,7 +66,7 @@ class Scale:
     @classmethod
     def of(cls, job_days: int) -> Scale:
         """Return a scale of about so many days of jobs, most of which run once a week."""
-        return cls(days=job_days / 2000, jobs=2000, workers=4, is_busy=False)
+        return cls(days=job_days / 2000, jobs=2000, workers=4, crashes_a_day=8, is_busy=False)
 
 
 @attrs.frozen
@@ -241,7 +241,7 @@ class Simulation:
                 Monthly(self.random.choice([1, 31, -1]), at, zone=zone),
                 Hourly(12),
             ),
-            (75, 15, 9, 1),
+            (85, 8, 6, 1),
         )
         return recurrence
 
@@ -252,7 +252,10 @@ class Simulation:
     def _a_job(self) -> tuple[str, cdds.Principal]:
         owner = self.random.choice(USERS)
         status: Any = self.random.choice([None, "in progress"])
-        jobs = self.service.jobs.list(owner, status=status, limit=500).items
+        sort = self.random.choice(["created", "next_start", "latest_start"])
+        jobs = self.service.jobs.list(
+            owner, status=status, sort=sort, descending=self.world.chance(0.5), limit=20
+        ).items
         if not jobs:
             raise JobError("there is none")
         return self.random.choice(jobs).id, owner
@@ -384,7 +387,8 @@ class SimulatedExporter:
         with Staging(self.sink) as staging:
             for number in range(world.random.choice([1, 1, 2])):
                 for _ in range(world.random.choice([0, 1, 3])):
-                    world.pause(world.random.choice([0.1, 5.0, 40.0, 400.0]))
+                    (seconds,) = world.random.choices((0.1, 5.0, 40.0, 400.0), (4, 4, 2, 1))
+                    world.pause(seconds)
                     if world.chance(0.5) and cancel.is_set():
                         raise Cancelled("the simulated export was cancelled")
                     progress(Progress(records=1, bytes_read=1, bytes_total=2, bytes_written=0))
