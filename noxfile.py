@@ -25,10 +25,10 @@ def install_wheel(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests on the built wheel; arguments after -- go to pytest."""
+    """Run the tests on the built wheel, on all processors; arguments after -- go to pytest."""
     install_wheel(session)
     install_group(session, "test")
-    session.run("pytest", "-m", "not slow", *session.posargs)
+    session.run("pytest", "-m", "not slow", "-n", "auto", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session
