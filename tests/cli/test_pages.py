@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import attrs
 import pytest
 from terminals import Terminal
 
 from cdds import sample
+from cdds.catalog import ArtifactEntry, CertificateEntry, JobEntry, RunEntry
 from cdds.cli.configuration import read_configuration
 from cdds.cli.entry import _parser
 from cdds.service.download import Download
@@ -103,6 +105,9 @@ def test_every_option_of_a_job_is_a_setting(
             "kind": "hourly",
             "every": 6,
             "start": "2030-01-01T00:00:00Z",
+            "until": None,
+            "count": None,
+            "zone": "UTC",
             "text": "every 6 hours, from 00:00 UTC, not before 2030-01-01 00:00 UTC",
         },
         "timeframe": {"from": "2025-01-01T00:00:00Z", "until": "2025-02-01T10:00:00Z"},
@@ -663,6 +668,13 @@ def test_the_reference_names_every_command_and_option() -> None:
         if words not in (["export"], ["demo"]):
             options = {word for action in parser._actions for word in action.option_strings}
             assert options - {"-h", "--help"} <= named, command
+
+
+@pytest.mark.parametrize("told", [JobEntry, RunEntry, ArtifactEntry, CertificateEntry])
+def test_the_reference_names_all_that_json_tells(told: type) -> None:
+    text = (DOCS / "reference" / "command-line.md").read_text()
+    named = set(re.findall(r"`([a-z_0-9]+)`", text.split("## JSON")[1].split("\n## ")[0]))
+    assert {field.name for field in attrs.fields(told)} <= named
 
 
 def test_the_how_to_is_a_configuration_and_commands_that_work(

@@ -96,7 +96,7 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _sheet(run: RunEntry, names: list[str]) -> str:
-    from cdds.cli.tables import progress, settings_sheet, sheet
+    from cdds.cli.tables import progress, settings_sheet, sheet, timeframe
 
     counts = ", ".join(f"{count:,} {name}" for name, count in run.records.items())
     text = sheet(
@@ -107,6 +107,10 @@ def _sheet(run: RunEntry, names: list[str]) -> str:
             "owner": run.owner,
             "status": run.status,
             "due (UTC)": run.due,
+            "attempt": run.attempt,
+            "starts missed": run.missed or None,
+            "first missed (UTC)": run.missed_from,
+            "window": None if run.window is None else timeframe(run.window),
             "started (UTC)": run.started,
             "finished (UTC)": run.finished,
             "progress": progress(run.progress) if run.is_in_progress else "",

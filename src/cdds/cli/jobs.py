@@ -66,7 +66,10 @@ def add_filters(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--source", metavar="NAME", action=Once)
     group.add_argument("--dataset", metavar="NAME", action=Once, help="interaction or contact")
     group.add_argument(
-        "--status", metavar="S", action=Once, help="in-progress, finished, failed or cancelled"
+        "--status",
+        metavar="S",
+        action=Once,
+        help="in-progress, finished, failed or cancelled; a run also missed",
     )
 
 

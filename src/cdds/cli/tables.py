@@ -11,13 +11,19 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cdds.location import printable
-from cdds.model import Timeframe
+from cdds.model import SinceLastRun, Timeframe
 
 if TYPE_CHECKING:
     from cdds.catalog import JobSettings, RunProgress
 
 _LONGEST = 40
 _SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
+
+_MISFIRES = {
+    "one": "one run for all of them",
+    "each": "each is run",
+    "none": "none is run",
+}
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -92,7 +98,11 @@ def settings_sheet(settings: JobSettings) -> dict[str, Any]:
         "type": settings.dataset,
         "media types": "all" if media_types is None else ", ".join(sorted(media_types)),
         "runs": settings.recurrence,
-        "time frame": _timeframe(settings.timeframe),
+        "missed starts": _MISFIRES[settings.misfire],
+        "counts as missed after": f"{settings.misfire_grace_time.total_seconds():g} s",
+        "at once at most": settings.max_instances,
+        "retries at most": settings.max_retries,
+        "time frame": timeframe(settings.timeframe),
         "split size": "one file" if settings.split_size is None else size(settings.split_size),
         "on invalid": settings.on_invalid,
         "max rejects": settings.max_rejects,
@@ -101,9 +111,14 @@ def settings_sheet(settings: JobSettings) -> dict[str, Any]:
     }
 
 
-def _timeframe(value: object) -> str:
-    if not isinstance(value, Timeframe):
-        return "all data" if value is None else str(value)
+def timeframe(value: Timeframe | SinceLastRun | None) -> str:
+    """Return which span of time is exported."""
+    if isinstance(value, SinceLastRun):
+        first = "" if value.start is None else f", from {_cell(value.start)} UTC"
+        lag = value.lag.total_seconds()
+        return f"what is new since the last run{first}, up to {lag:g} s before the start"
+    if value is None:
+        return "all data"
     bounds = (("from", value.start), ("until", value.end))
     words = [f"{word} {_cell(moment)} UTC" for word, moment in bounds if moment is not None]
     return ", ".join(words) or "all data"
