@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import attrs
 import pytest
 from terminals import Terminal
 
 from cdds import sample
+from cdds.catalog import ArtifactEntry, CertificateEntry, JobEntry, RunEntry
 from cdds.cli.configuration import read_configuration
 from cdds.cli.entry import _parser
 from cdds.service.download import Download
@@ -671,6 +673,13 @@ def test_the_reference_names_every_command_and_option() -> None:
         if words not in (["export"], ["demo"]):
             options = {word for action in parser._actions for word in action.option_strings}
             assert options - {"-h", "--help"} <= named, command
+
+
+@pytest.mark.parametrize("told", [JobEntry, RunEntry, ArtifactEntry, CertificateEntry])
+def test_the_reference_names_all_that_json_tells(told: type) -> None:
+    text = (DOCS / "reference" / "command-line.md").read_text()
+    named = set(re.findall(r"`([a-z_0-9]+)`", text.split("## JSON")[1].split("\n## ")[0]))
+    assert {field.name for field in attrs.fields(told)} <= named
 
 
 def test_the_how_to_is_a_configuration_and_commands_that_work(

@@ -189,10 +189,10 @@ def test_what_a_job_does_about_missed_starts_is_shown(terminal: Terminal) -> Non
     job_id = terminal.add("--every-hours", "4", "--misfire", "none", "--misfire-grace-time", "90m")
     terminal("jobs", "edit", job_id, "--max-retries", "5", "--max-instances", "2")
     rows = sheet(terminal("jobs", "show", job_id).out)
-    assert rows["misfire"] == "none"
-    assert rows["misfire grace time"] == "90m"
-    assert rows["max retries"] == "5"
-    assert rows["max instances"] == "2"
+    assert rows["missed starts"] == "none is run"
+    assert rows["counts as missed after"] == "90m"
+    assert rows["retries at most"] == "5"
+    assert rows["at once at most"] == "2"
 
 
 def sheet(text: str) -> dict[str, str]:
@@ -337,7 +337,8 @@ def test_a_run_that_is_tried_again_says_so(
     job = terminal("jobs", "show", job_id, "--json").json["job"]
     due = datetime.fromisoformat(job["next_start"])
     assert due >= before + timedelta(hours=1) - timedelta(seconds=1)
-    assert (job["failures"], job["retrying"]) == (1, job["dealt_with"])
+    (retry,) = job["retries"]
+    assert (retry["failures"], retry["due"]) == (1, job["dealt_with"])
     next_start = f"{due:%Y-%m-%d %H:%M} (attempt 2)"
     assert next_start in terminal("jobs", "list").out
     assert sheet(terminal("jobs", "show", job_id).out)["next start (UTC)"] == next_start

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terminals import Terminal
 
-from cdds.catalog import RunProgress
+from cdds import Daily, Principal, Timeframe
+from cdds.catalog import JobSettings, RunEntry, RunProgress
 from cdds.cli import shapes
+from cdds.cli.configuration import read_configuration
+from cdds.cli.history import _sheet as run_sheet
+from cdds.cli.hosting import hosted
 from cdds.cli.spans import parse_span
-from cdds.cli.tables import progress, sheet, shortened, size, table
+from cdds.cli.tables import progress, settings_sheet, sheet, shortened, size, table
 from cdds.errors import JobError
 
 MORNING = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -158,3 +164,47 @@ def test_spans_have_one_form(text: str, span: timedelta) -> None:
 def test_what_is_no_span_is_refused(text: object) -> None:
     with pytest.raises(JobError, match="no span of time"):
         parse_span(text)
+
+
+def test_a_sheet_tells_all_that_is_set_in_words() -> None:
+    """Values of Python are no words for a person."""
+    settings = JobSettings(
+        title="What is new",
+        source="UCS",
+        dataset="Interaction",
+        recurrence=Daily("02:30", zone="Europe/Berlin"),
+        timeframe=Timeframe.since_last_run(timedelta(minutes=10), MORNING),
+        misfire="none",
+        misfire_grace_time=timedelta(minutes=30),
+        max_retries=2,
+    )
+    shown = settings_sheet(settings)
+    assert shown["missed starts"] == "none is run"
+    assert shown["counts as missed after"] == "30m"
+    assert (shown["at once at most"], shown["retries at most"]) == (1, 2)
+    assert shown["time frame"] == (
+        "since the last run, until 10m before each start, the first from 2026-01-31 08:00 UTC"
+    )
+    assert "(" not in sheet(shown)
+
+
+def test_a_sheet_of_a_run_tells_its_attempt_its_window_and_what_was_missed(
+    terminal: Terminal,
+) -> None:
+    run_id, _ = terminal.run(terminal.add())
+    with hosted(read_configuration(terminal.config)) as host:
+        run = host.history.get(Principal("alice", "acme"), run_id)
+    plain_sheet = words_of(run)
+    assert plain_sheet["attempt"] == "1"
+    assert not plain_sheet.keys() & {"window", "starts missed", "first missed (UTC)"}
+    again = words_of(attrs.evolve(run, attempt=3, window=Timeframe(MORNING, None)))
+    assert (again["attempt"], again["window"]) == ("3", "from 2026-01-31 08:00 UTC")
+    missed = words_of(attrs.evolve(run, status="missed", missed=12, missed_from=MORNING))
+    assert missed["starts missed"] == "12"
+    assert missed["first missed (UTC)"] == "2026-01-31 08:00"
+
+
+def words_of(run: RunEntry) -> dict[str, str]:
+    """Return what a sheet tells of a run, without what it leaves empty."""
+    rows = (re.split(r" {2,}", line, maxsplit=1) for line in run_sheet(run, []).splitlines())
+    return {row[0]: row[1] for row in rows if len(row) == 2 and row[1]}

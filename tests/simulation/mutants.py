@@ -22,9 +22,9 @@ from cdds.catalog.artifacts import Artifacts
 from cdds.catalog.jobs import Jobs
 from cdds.catalog.runs import Runs
 from cdds.catalog.tables import IN_PROGRESS, JOBS, RUNS
-from cdds.errors import CddsError
+from cdds.errors import RunLost
 from cdds.model import SinceLastRun, Timeframe
-from cdds.schedule import Pending, Plan, Start, plan
+from cdds.schedule import Misfire, Pending, Plan, Start, plan
 from cdds.service import claims, endings, execution, reconciliation, removal, retention
 from cdds.service import jobs as jobs_page
 from cdds.service.claims import Claim, Claims
@@ -147,6 +147,43 @@ def missed_starts_are_not_recorded() -> AbstractContextManager[object]:
 def missed_starts_are_miscounted() -> AbstractContextManager[object]:
     def change(_: Pending, __: datetime, made: Plan) -> Plan:
         missed = tuple(attrs.evolve(each, count=max(1, each.count - 1)) for each in made.missed)
+        return attrs.evolve(made, missed=missed)
+
+    return changed_plan(change)
+
+
+def with_misfire(asked: Misfire, taken: Misfire) -> AbstractContextManager[object]:
+    """Take one way with missed starts for another."""
+
+    def mistaken(pending: Pending, now: datetime) -> Plan:
+        if pending.misfire == asked:
+            pending = attrs.evolve(pending, misfire=taken)
+        return plan(pending, now)
+
+    return replaced(claims, "plan", mistaken)
+
+
+@mutant
+def one_run_makes_up_for_starts_that_are_each_to_be_run() -> AbstractContextManager[object]:
+    return with_misfire("each", "one")
+
+
+@mutant
+def late_starts_are_run_that_nobody_wants() -> AbstractContextManager[object]:
+    return with_misfire("none", "each")
+
+
+@mutant
+def the_grace_of_a_job_is_ignored() -> AbstractContextManager[object]:
+    return replaced(
+        claims, "plan", lambda pending, now: plan(attrs.evolve(pending, grace=timedelta()), now)
+    )
+
+
+@mutant
+def missed_starts_have_no_reason() -> AbstractContextManager[object]:
+    def change(_: Pending, __: datetime, made: Plan) -> Plan:
+        missed = tuple(attrs.evolve(each, reason="") for each in made.missed)
         return attrs.evolve(made, missed=missed)
 
     return changed_plan(change)
@@ -339,7 +376,7 @@ def the_set_of_a_late_worker_is_written_to_the_catalog() -> AbstractContextManag
     ) -> RunEntry:
         try:
             return finish(transaction, run, artifacts)
-        except CddsError:
+        except RunLost:
             transaction.artifacts.add(artifacts)
             return run
 
@@ -405,6 +442,11 @@ def closed_windows() -> AbstractContextManager[object]:
         return window(self, watermark, moment)
 
     return replaced(SinceLastRun, "window", closed)
+
+
+@mutant
+def an_export_takes_all_data_whatever_its_window() -> AbstractContextManager[object]:
+    return replaced(JobSettings, "_span", lambda *_: Timeframe())
 
 
 @mutant

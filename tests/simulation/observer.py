@@ -6,8 +6,11 @@ own. What it restates are the promises:
 
 - an instant at which an active job is due is dealt with once, in order, without a gap: it is run,
   or recorded as missed; nothing is run before its time, or of a job that is switched off;
+- what is missed was late, and its job's way with late starts allows it; what failed or was missed
+  says why;
 - an instant has one finished run at most, a run ends once, and no more run at once than may;
-- the windows of an incremental job meet, and its watermark moves when a run finishes, with it;
+- the windows of an incremental job meet, its watermark moves when a run finishes, with it, and its
+  artifacts hold that window;
 - an artifact that can be seen is whole, and stays until it is removed;
 - a run is given up only where its worker was dead, or in trouble;
 - in the end nothing is left undone, in progress or lying about.
@@ -26,7 +29,7 @@ from storage import SimulatedStorage
 from world import Process, World
 
 from cdds.catalog import JobSettings
-from cdds.model import SinceLastRun
+from cdds.model import SinceLastRun, Timeframe
 
 Row: TypeAlias = dict[str, Any]
 Window: TypeAlias = tuple[datetime | None, datetime]
@@ -154,8 +157,9 @@ class Observer:
             self._job(old, new, due_to_move)
         for run in due_to_move.values():
             self._check(run.job.is_gone, "a run finished, and the watermark stayed behind", run)
+        ended = {run.id: run for run in finished}
         for old, new in changes["cdds_artifacts"]:
-            self._artifact(old, new)
+            self._artifact(old, new, ended)
         for _, new in changes["cdds_jobs"]:
             if new is not None:
                 job = self.jobs[new["id"]]
@@ -197,6 +201,7 @@ class Observer:
             begun=self._world.now,
             worker=None if current is None else current.process,
             series=job.series,
+            error=new["error"] or "",
         )
         self._check(not job.is_gone, "a run began of a job that is deleted", run)
         if run.due is not None:
@@ -214,9 +219,13 @@ class Observer:
 
     def _missed(self, run: SeenRun, first: datetime | None, count: int) -> None:
         """Hold starts that are recorded as missed against those that were to come."""
+        self._check(run.error, "starts that were missed without a reason", run)
+        self._check(run.job.settings.misfire != "each", "a start missed that is to be run", run)
         instant = first
         for _ in range(count):
             assert instant is not None
+            is_late = self._world.now - instant > run.job.settings.misfire_grace_time
+            self._check(is_late, "a start missed that was still on time", run)
             self._next(run, instant)
             instant = run.job.expected()
         self._check(run.job.dealt_with == run.due, "starts that were missed end elsewhere", run)
@@ -228,6 +237,10 @@ class Observer:
         if run.attempt == 1:
             self._next(run, due)
             self._record(job, due, "in progress")
+            settings = job.settings
+            is_late = self._world.now - due > settings.misfire_grace_time
+            may_be_late = settings.misfire != "none" or settings.recurrence.is_immediate
+            self._check(may_be_late or not is_late, "a late start that nobody wants", run)
             return
         self.counts["retries"] += 1
         self._check(job.outcomes.get(due) == "failed", "a retry of what has not failed", run)
@@ -263,6 +276,7 @@ class Observer:
             self._record(job, run.due, run.status)
         if run.status != "failed":
             return
+        self._check(run.error, "a run failed without a reason", run)
         if "no sign of life" in run.error:
             self.counts["leases lost"] += 1
             self._check(self._was_in_trouble(run), "a sound run was given up", run)
@@ -333,7 +347,7 @@ class Observer:
 
     # --- artifacts --------------------------------------------------------------------------------
 
-    def _artifact(self, old: Row | None, new: Row | None) -> None:
+    def _artifact(self, old: Row | None, new: Row | None, ended: dict[str, SeenRun]) -> None:
         if new is None:
             assert old is not None
             del self._artifacts[old["name"]]
@@ -346,6 +360,11 @@ class Observer:
         content = self._storage.visible.get(new["name"])
         is_whole = content is not None and len(content) == new["size"]
         self._check(is_whole, "an artifact that is not in the storage", new)
+        run = ended.get(new["run_id"])
+        self._check(run is not None, "an artifact without the end of its run", new)
+        if run is not None and run.window is not None and content is not None:
+            is_of_window = content.decode() == f"{run.job.id} {Timeframe(*run.window)}"
+            self._check(is_of_window, "an artifact of another window", (run, content))
         mark = f"export-{new['run_id']}.sha256"
         self._check(mark in self._storage.visible, "an artifact without its commit mark", new)
         self._check(new["run_id"] not in self._runs, "an artifact of a run that goes on", new)

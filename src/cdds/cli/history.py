@@ -110,7 +110,7 @@ def _sheet(run: RunEntry, names: list[str]) -> str:
             "status": run.status,
             "attempt": run.attempt,
             "window": "" if run.window is None else timeframe(run.window),
-            "missed starts": run.missed or "",
+            "starts missed": run.missed or "",
             "first missed (UTC)": run.missed_from,
             "due (UTC)": run.due,
             "started (UTC)": run.started,

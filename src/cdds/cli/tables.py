@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _LONGEST = 40
 _SECOND, _MINUTE, _HOUR, _DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
 
+_MISFIRES = {
+    "one": "one run for all of them",
+    "each": "each is run",
+    "none": "none is run",
+}
+
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return a table; every cell is made safe here, so none can be forgotten."""
@@ -106,10 +112,10 @@ def settings_sheet(settings: JobSettings) -> dict[str, Any]:
         "type": settings.dataset,
         "media types": "all" if media_types is None else ", ".join(sorted(media_types)),
         "runs": settings.recurrence,
-        "misfire": settings.misfire,
-        "misfire grace time": written(settings.misfire_grace_time),
-        "max instances": settings.max_instances,
-        "max retries": settings.max_retries,
+        "missed starts": _MISFIRES[settings.misfire],
+        "counts as missed after": written(settings.misfire_grace_time),
+        "at once at most": settings.max_instances,
+        "retries at most": settings.max_retries,
         "time frame": timeframe(settings.timeframe),
         "split size": "one file" if settings.split_size is None else size(settings.split_size),
         "on invalid": settings.on_invalid,

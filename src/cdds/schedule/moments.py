@@ -28,11 +28,6 @@ def in_utc(value: datetime, what: str = "a moment") -> datetime:
         raise JobError(f"{what} must lie within the years 1 to 9999 in UTC") from None
 
 
-def start(value: datetime) -> datetime:
-    """Return a start in UTC, as `in_utc` does."""
-    return in_utc(value, "a start")
-
-
 def start_or_none(value: datetime | None) -> datetime | None:
     """Return a start in UTC, as `in_utc` does, or None where there is none."""
     return None if value is None else in_utc(value, "a start")

@@ -30,7 +30,16 @@ _TIME = re.compile(r"\d{2}:\d{2}(?::\d{2})?", re.ASCII)
 
 @attrs.frozen
 class Once:
-    """One run: at a moment (an aware datetime), or at once where none is given."""
+    """One run: at a moment, or at once where none is given.
+
+    A job refuses a moment in the past when it is made; the value itself looks at no clock.
+
+    Attributes:
+        at: when (an aware datetime); None for as soon as the job is submitted.
+
+    Raises:
+        JobError: `at` has no zone.
+    """
 
     at: datetime | None = attrs.field(default=None, converter=start_or_none)
 
@@ -69,6 +78,9 @@ class Hourly(Bounded):
 
     Attributes:
         every: 1 to 24 hours.
+
+    Raises:
+        JobError: `every` or a bound is out of its range, or the bounds leave no instant.
     """
 
     every: int = attrs.field(default=1, validator=_check_hours)
@@ -130,6 +142,9 @@ class Daily(Bounded):
 
     Attributes:
         at: the time of day in the zone, such as ``"02:30"``.
+
+    Raises:
+        JobError: `at` or a bound is out of its range, or the bounds leave no instant.
     """
 
     at: time = attrs.field(default=time(), converter=_time_of_day)
@@ -165,6 +180,10 @@ class Weekly(Bounded):
     Attributes:
         days: one or several of MO, TU, WE, TH, FR, SA, SU.
         at: the time of day in the zone, such as ``"02:30"``.
+
+    Raises:
+        JobError: a day is unknown, `at` or a bound is out of its range, or the bounds leave no
+            instant.
     """
 
     days: tuple[str, ...] = attrs.field(converter=_week_days)
@@ -197,6 +216,9 @@ class Monthly(Bounded):
     Attributes:
         day: 1 to 31, or -1 for the last day.
         at: the time of day in the zone, such as ``"02:30"``.
+
+    Raises:
+        JobError: `day`, `at` or a bound is out of its range, or the bounds leave no instant.
     """
 
     day: int = attrs.field(default=1, validator=_check_day)

@@ -46,6 +46,10 @@ class RRule(Repeating):
         start: DTSTART (an aware datetime). Intervals count from it, and its local time in the zone
             gives what the rule leaves unsaid. It is a run itself only if the rule says so.
         zone: whose clock the hours belong to, as the IANA database names it.
+
+    Raises:
+        JobError: the text is no rule as section 3.3.10 has it, the start or the zone makes no
+            sense, or the rule would never run.
     """
 
     rule: str = attrs.field(converter=parts.plain)

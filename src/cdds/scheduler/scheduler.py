@@ -21,7 +21,7 @@ from cdds.schedule import Hourly, Once, Recurrence
 from cdds.scheduler.chores import chores_of
 from cdds.scheduler.dispatcher import Dispatcher
 from cdds.service import DownloadService
-from cdds.service.filters import check_limit
+from cdds.service.filters import check_limit, check_number
 
 _MOST_WORKERS = 64
 _SHORTEST_POLL = timedelta(milliseconds=10)
@@ -178,9 +178,7 @@ class Scheduler:
         return has_ended
 
     def _begin(self, workers: int, *, on_thread: bool = False) -> Dispatcher:
-        is_number = isinstance(workers, int) and not isinstance(workers, bool)
-        if not is_number or not 1 <= workers <= _MOST_WORKERS:
-            raise JobError(f"workers is a whole number from 1 to {_MOST_WORKERS}")
+        check_number(workers, "workers", 1, _MOST_WORKERS)
         with self._lock:
             if self._dispatcher is not None:
                 raise JobError("the scheduler runs already; stop it first, or make another one")

@@ -33,7 +33,8 @@ from cdds.service.reasons import in_words
 from cdds.service.retries import Again, after_failure
 
 _LAPSED = "its worker gave no sign of life, and nothing of it is kept"
-_GIVEN_UP = "the run was given up, for it gave no sign of life; nothing of it is left"
+GIVEN_UP = "the run was given up, for it gave no sign of life; nothing of it is left"
+"""What whoever works at a run is told when others have ended it meanwhile."""
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def finish_run(
         # somebody had asked it to stop.
         return present
     if present is None:
-        raise RunLost(_GIVEN_UP)
+        raise RunLost(GIVEN_UP)
     if present.cancel_requested:
         # Nothing of the result: what it names is about to be removed.
         run = attrs.evolve(
@@ -99,7 +100,7 @@ def finish_run(
         )
         artifacts = ()
     if not transaction.runs.finish(run):
-        raise RunLost(_GIVEN_UP)
+        raise RunLost(GIVEN_UP)
     transaction.artifacts.add(artifacts)
     _note_end(transaction, job, run)
     return run

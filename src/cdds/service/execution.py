@@ -24,7 +24,14 @@ from cdds.model import ExportResult, Progress
 from cdds.protocols import CancelToken, ProgressListener
 from cdds.service.claims import Claim, Claims
 from cdds.service.context import Context
-from cdds.service.endings import end_lapsed, end_run, ended_run, event_of, finish_run
+from cdds.service.endings import (
+    GIVEN_UP,
+    end_lapsed,
+    end_run,
+    ended_run,
+    event_of,
+    finish_run,
+)
 from cdds.service.events import ArtifactStored, RunCancelled, RunFinished, RunStarted
 from cdds.service.heartbeat import Heartbeat
 from cdds.service.reasons import in_words
@@ -93,9 +100,7 @@ class Execution:
                 result = self._export(claimed, heartbeat)
             except BaseException as error:
                 if heartbeat.is_lost and isinstance(error, Cancelled):
-                    raise RunLost(
-                        "the run was given up, for it gave no sign of life; nothing of it is left"
-                    ) from None
+                    raise RunLost(GIVEN_UP) from None
                 self._try_to_end(run, *self._outcome(run, error, stop), heartbeat.latest)
                 raise
             ended, artifacts = self._finish(run, result, heartbeat.latest)

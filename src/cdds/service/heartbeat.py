@@ -11,11 +11,11 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from cdds.catalog import RunEntry, RunProgress
-from cdds.errors import CatalogError
 from cdds.model import Progress
 from cdds.protocols import CancelToken, ProgressListener
 from cdds.service.context import Context
 from cdds.service.events import RunProgressed
+from cdds.service.reasons import in_words
 from cdds.service.repeating import repeating
 
 INTERVAL = 0.5
@@ -91,8 +91,9 @@ class Heartbeat:
         try:
             self._sign()
         except Exception as error:  # noqa: BLE001  # the lease may be long enough for another
-            words = str(error) if isinstance(error, CatalogError) else type(error).__name__
-            _log.warning("run %s: no sign of life could be given: %s", self._run.id, words)
+            _log.warning(
+                "run %s: no sign of life could be given: %s", self._run.id, in_words(error)
+            )
 
     def _sign(self) -> None:
         progress = self._latest
