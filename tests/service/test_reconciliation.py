@@ -11,7 +11,7 @@ import pytest
 from hosts import Host
 
 import cdds
-from cdds.errors import ArtifactGone, RunLost
+from cdds.errors import ArtifactGone, RunLost, StillInProgress
 from cdds.service.execution import Execution
 from cdds.sinks.local import STAGED_PREFIX
 
@@ -196,3 +196,34 @@ def test_reconciling_twice_changes_nothing(host: Host) -> None:
     assert attrs.astuple(host.service.reconcile()) == ((), (), (), (), 0)
     assert len(host.service.audit.entries(host.admin)) == entries
     assert host.clock.moment - timedelta(seconds=61) < host.clock.moment
+
+
+def test_a_job_that_an_older_version_has_left_as_busy_can_be_run_again(host: Host) -> None:
+    run = host.run(recurrence=cdds.Hourly(1))
+    with host.catalog.write() as transaction:  # that version does not count
+        job = transaction.jobs.find(run.job_id, lock=True)
+        assert job is not None
+        transaction.jobs.replace(attrs.evolve(job, running=1))
+    with pytest.raises(StillInProgress):
+        host.service.jobs.run_now(host.alice, run.job_id)
+    host.service.reconcile()
+    assert host.service.jobs.run_now(host.alice, run.job_id).status == "finished"
+
+
+def test_a_run_that_others_hold_keeps_no_other_job_from_running(
+    host: Host, catalog_url: str
+) -> None:
+    if not catalog_url.startswith("postgresql"):
+        pytest.skip("SQLite locks all or nothing")
+    job = host.add()
+    assert host.service.due._execution.claim_due(job.id) is not None
+    host.clock.advance(seconds=61)
+    other = host.add(title="Other")
+    with host.catalog.write() as transaction:  # a process that was stopped in the middle of this
+        transaction.jobs.find(job.id, lock=True)
+        (run,) = host.service.run_due()
+    assert run.job_id == other.id
+    host.service.run_due()  # which ends it
+    host.clock.advance(hours=1)
+    (again,) = host.service.run_due()
+    assert (again.job_id, again.attempt) == (job.id, 2)

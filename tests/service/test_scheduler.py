@@ -595,3 +595,62 @@ def test_numbers_and_spans_out_of_their_range_are_refused(host: Host) -> None:
             scheduler.run_pending(limit)  # type: ignore[arg-type]
     scheduler.start()  # none of which has started it
     assert scheduler.stop()
+
+
+def test_a_job_that_the_catalog_failed_to_begin_is_begun_in_a_moment(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_SET_ASIDE", 10.0 * WAIT)
+    execution = host.service.due._execution
+    real, failed = execution.claim_due, threading.Event()
+
+    def claim(job_id: str) -> Any:
+        if not failed.is_set():
+            failed.set()
+            raise CatalogError("the server is away")
+        return real(job_id)
+
+    monkeypatch.setattr(execution, "claim_due", claim)
+    job = host.add()
+    with scheduler_of(host):
+        wait_until(lambda: has_finished(host, job))
+    assert failed.is_set()
+
+
+def test_an_interrupt_without_a_handler_lets_what_runs_clean_up(make_host: MakeHost) -> None:
+    source = Endless()
+    host = make_host(sources={"UCS": source}, lease=timedelta(days=1))
+    job = host.add()
+
+    def send() -> None:
+        assert source.begun.acquire(timeout=WAIT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as threads:
+        sent = threads.submit(send)
+        with pytest.raises(KeyboardInterrupt):
+            scheduler_of(host).run_forever()
+        sent.result(WAIT)
+    (run,) = runs_of(host, job)
+    assert (run.status, run.error) == ("failed", "its scheduler was stopped; it is run again")
+    assert host.files() == set()
+    assert threads_left() == []
+
+
+def test_a_listener_that_exits_does_not_end_the_scheduler_in_silence(
+    make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = make_host()
+    real, raised = host.service.due.jobs, threading.Event()
+
+    def jobs(*arguments: Any) -> tuple[str, ...]:
+        if not raised.is_set():
+            raised.set()
+            raise SystemExit  # as a listener does that is told of a run whose lease has ended
+        return real(*arguments)
+
+    monkeypatch.setattr(host.service.due, "jobs", jobs)
+    with scheduler_of(host):
+        assert raised.wait(WAIT)
+        job = host.add()
+        wait_until(lambda: has_finished(host, job))

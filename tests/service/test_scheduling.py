@@ -896,3 +896,16 @@ def test_the_jobs_of_a_database_are_as_many_as_before(host: Host) -> None:
         assert present(host, job) == job
     with host.catalog._engine.connect() as connection:
         assert len(connection.execute(JOBS.select()).all()) == 3
+
+
+def test_a_job_that_becomes_a_one_time_job_runs_also_where_the_time_went_back(host: Host) -> None:
+    job = host.add(recurrence=cdds.Hourly(1))
+    host.clock.advance(hours=3)
+    host.service.run_due()
+    host.clock.advance(hours=-2)
+    at = host.clock.moment + timedelta(minutes=1)
+    host.service.jobs.edit(host.alice, job.id, recurrence=cdds.Once(at))
+    host.clock.advance(hours=3)
+    (run,) = host.service.run_due()
+    assert run.due is not None
+    assert run.due >= at

@@ -366,3 +366,15 @@ def test_the_options_of_a_url_are_kept_and_not_shown(new_catalog_url: NewCatalog
             with pytest.raises(CatalogError) as caught, catalog.write() as transaction:
                 transaction._connection.execute(text("SELECT nothing FROM nowhere"))
             assert "secret" not in str(caught.value)
+
+
+def test_a_process_that_was_stopped_in_a_transaction_does_not_keep_its_locks(
+    new_catalog_url: NewCatalogUrl,
+) -> None:
+    shown = text("SHOW idle_in_transaction_session_timeout")
+    with (
+        new_catalog_url("postgresql") as url,
+        Catalog(url, audit_key=KEY) as catalog,
+        catalog.read() as transaction,
+    ):
+        assert transaction._connection.execute(shown).scalar_one() == "1min"

@@ -32,6 +32,12 @@ from cdds.location import is_usable, printable
 
 _LONGEST_TIMEOUT = 24 * 60 * 60
 
+_MOST_IDLE = 60_000
+"""The milliseconds after which PostgreSQL ends a transaction whose process does nothing any more.
+
+One that was stopped, or cut off, in the middle of it would keep what it has locked from all others.
+"""
+
 WRITES = "cdds_writes"
 """The execution option of a connection that will write."""
 _FILE = "cdds_file"
@@ -148,7 +154,8 @@ def _postgresql(url: URL, timeout: float) -> Engine:
     given = given if isinstance(given, str) else " ".join(given)
     url = url.update_query_dict(
         {
-            "options": f"{given} -c timezone=UTC -c lock_timeout={int(timeout * 1000)}".strip(),
+            "options": f"-c idle_in_transaction_session_timeout={_MOST_IDLE} {given} "
+            f"-c timezone=UTC -c lock_timeout={int(timeout * 1000)}",
             "connect_timeout": url.query.get("connect_timeout", str(max(2, int(timeout)))),
         }
     )

@@ -10,14 +10,14 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, func, select, update
 
 from cdds.catalog.filters import belongs, contains
 from cdds.catalog.paging import Order, Page, Sorts, read_page
 from cdds.catalog.progress import RunProgress
 from cdds.catalog.runs import IN_PROGRESS_STATUS, PROGRESS, RunStatus, progress_of
 from cdds.catalog.settings import JobSettings
-from cdds.catalog.tables import JOBS, RUNS
+from cdds.catalog.tables import IN_PROGRESS, JOBS, RUNS
 from cdds.schedule import Retry
 from cdds.wording import sort_key
 
@@ -153,6 +153,13 @@ class Jobs:
             query = query.where(JOBS.c.id.not_in(list(without)))
         return self._connection.scalars(
             query.order_by(JOBS.c.next_start, JOBS.c.id).limit(limit)
+        ).all()
+
+    def miscounted(self) -> Sequence[str]:
+        """Return the jobs of which not as many runs are in progress as they say."""
+        runs = select(func.count()).where(RUNS.c.job_id == JOBS.c.id, IN_PROGRESS)
+        return self._connection.scalars(
+            select(JOBS.c.id).where(JOBS.c.running != runs.scalar_subquery())
         ).all()
 
     def page(

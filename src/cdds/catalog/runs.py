@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import attrs
-from sqlalchemy import Connection, Row, Select, case, select, update
+from sqlalchemy import Connection, Row, Select, case, func, select, update
 
 from cdds.catalog.filters import aside, belongs, contains
 from cdds.catalog.paging import Order, Page, Sorts, read_page
@@ -139,6 +139,11 @@ class Runs:
         slot = next(number for number in range(len(slots) + 1) if number not in slots)
         self._insert(entry, lease_until, slot=slot)
 
+    def in_progress(self, job_id: str) -> int:
+        """Return how many runs of a job are in progress."""
+        query = select(func.count()).where(RUNS.c.job_id == job_id, IN_PROGRESS)
+        return self._connection.execute(query).scalar_one()
+
     def add_missed(self, entry: RunEntry) -> None:
         """Insert what tells of starts that were missed."""
         self._insert(entry, entry.started)
@@ -189,11 +194,13 @@ class Runs:
         *,
         tenant: str | None = None,
         lock: bool = False,
+        skip_locked: bool = False,
         hidden: bool = False,
     ) -> RunEntry | None:
         """Return a run, of the tenant where one is given; `lock` holds it until the end.
 
-        One that is being deleted is returned only with `hidden`.
+        With `skip_locked` one that others hold is not waited for, and None is returned. One that is
+        being deleted is returned only with `hidden`.
         """
         query = select(RUNS).where(RUNS.c.id == run_id)
         if tenant is not None:
@@ -201,7 +208,7 @@ class Runs:
         if not hidden:
             query = query.where(RUNS.c.removed.is_(False))
         if lock:
-            query = query.with_for_update()
+            query = query.with_for_update(skip_locked=skip_locked)
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _entry(row)
 

@@ -28,6 +28,9 @@ _CHORES = 10.0
 _SET_ASIDE = 60.0
 """The seconds for which a job that cannot be begun does not keep others from their turn."""
 
+_SOON = 1.0
+"""The seconds for which a job is set aside that the catalog failed to begin."""
+
 _CLEANING_UP = 10.0
 """The seconds that exports have to clean up after they were cancelled."""
 
@@ -63,7 +66,12 @@ class Dispatcher:
             try:
                 self._hand_out()
                 pause = self._poll_interval
-            except Exception as error:  # noqa: BLE001  # whatever it is, it must not end all
+            except (Exception, SystemExit) as error:  # whatever it is, it must not end all
+                # A host's handler of signals ends the main thread so; on another one it is a
+                # listener's, which would end in silence.
+                is_main = threading.current_thread() is threading.main_thread()
+                if isinstance(error, SystemExit) and is_main:
+                    raise
                 pause = min(2 * pause, max(_LONGEST_PAUSE, self._poll_interval))
                 _log.warning("nothing can be scheduled, trying again: %s", in_words(error))
             self._wake.wait(pause)
@@ -118,7 +126,8 @@ class Dispatcher:
     def _run(self, job_id: str) -> None:
         ran = self._service.due.run(job_id, self._cancel)
         if ran.outcome == "not begun":
-            self._set_aside[job_id] = time.monotonic() + _SET_ASIDE
+            pause = _SOON if ran.is_transient else _SET_ASIDE
+            self._set_aside[job_id] = time.monotonic() + pause
             return
         if ran.outcome == "nothing to do":  # others were faster: let them have it, take another one
             self._set_aside[job_id] = time.monotonic() + self._poll_interval

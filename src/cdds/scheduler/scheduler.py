@@ -137,6 +137,9 @@ class Scheduler:
             with _heeding_signals(dispatcher) if handle_signals else _heeding_nothing():
                 dispatcher.run()
                 return self._has_ended(dispatcher, stop_timeout)
+        except BaseException:  # Ctrl-C, where no signal is handled: what runs cleans up
+            self._has_ended(dispatcher, timedelta())
+            raise
         finally:
             dispatcher.cancel()
             self._end(dispatcher)

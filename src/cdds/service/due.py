@@ -12,12 +12,13 @@ from typing import Literal, TypeAlias
 import attrs
 
 from cdds.catalog import RunEntry
-from cdds.errors import Cancelled
+from cdds.errors import Cancelled, CatalogError
 from cdds.protocols import CancelToken
 from cdds.service.context import Context
 from cdds.service.endings import end_lapsed
 from cdds.service.execution import Execution
 from cdds.service.reasons import in_words
+from cdds.service.retries import is_transient
 
 Outcome: TypeAlias = Literal["finished", "failed", "not begun", "nothing to do"]
 
@@ -32,10 +33,12 @@ class Ran:
         outcome: whether a run of it finished or failed, or could not be begun; nothing was to be
             done where another worker was at it, or its starts were missed.
         run: the run that finished.
+        is_transient: whether one that could not be begun may be so in a moment.
     """
 
     outcome: Outcome
     run: RunEntry | None = None
+    is_transient: bool = False
 
 
 class Due:
@@ -63,7 +66,10 @@ class Due:
             due = transaction.jobs.due(now, limit, without)
         if not lapsed:
             return tuple(due)
-        end_lapsed(self._context)
+        try:
+            end_lapsed(self._context)
+        except CatalogError as error:  # what one tenant's run waits for must not stop all others
+            _log.warning("not all runs that gave no sign of life are ended: %s", error)
         with self._context.catalog.read() as transaction:
             return tuple(transaction.jobs.due(transaction.now(), limit, without))
 
@@ -78,7 +84,7 @@ class Due:
             claim = self._execution.claim_due(job_id)
         except Exception as error:  # noqa: BLE001  # one job must not keep others from running
             _log.warning("job %s: its run could not be begun: %s", job_id, in_words(error))
-            return Ran("not begun")
+            return Ran("not begun", is_transient=is_transient(error))
         if claim is None:
             return Ran("nothing to do")
         try:

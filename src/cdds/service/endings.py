@@ -66,8 +66,12 @@ def _try_to_end(context: Context, job_id: str, run_id: str) -> bool:
 def _end_lapsed(context: Context, job_id: str, run_id: str) -> bool:
     now = context.now()
     with context.catalog.write() as transaction:
-        transaction.jobs.find(job_id, lock=True)  # the order in which all lock
-        run = transaction.runs.find(run_id, lock=True, hidden=True)
+        # The job and then the run, the order in which all lock. One that others hold is left to the
+        # next time: who holds it may be at its end, or stopped, and all others would wait for it.
+        job = transaction.jobs.find(job_id, lock=True, skip_locked=True)
+        if job is None and transaction.jobs.find(job_id) is not None:
+            return False
+        run = transaction.runs.find(run_id, lock=True, skip_locked=True, hidden=True)
         if run is None or not transaction.runs.is_lapsed(run_id, transaction.now()):
             return False
         again = after_failure(run, context.retry_pause)

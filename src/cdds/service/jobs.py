@@ -423,7 +423,8 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
         return job
     if isinstance(recurrence, Once):
         # Whoever resumes it late wants it now, also where it does not make up for what it misses.
-        is_late = job.settings.misfire == "none"
+        # So does whoever makes it a one-time job, where the time went back since its last start.
+        is_late = job.settings.misfire == "none" or (job.dealt_with or now) > now
         start = max(recurrence.at, earliest) if recurrence.at and is_late else recurrence.at
     else:
         start = recurrence.next_after(max(now, job.dealt_with or now))

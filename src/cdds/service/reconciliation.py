@@ -55,6 +55,7 @@ class Reconciliation:
             SinkError: the storage cannot be listed, or a leftover not be removed.
         """
         failed_runs = end_lapsed(self._context)
+        self._recount()
         sizes: dict[str, int] = {}
         leftovers: list[str] = []
         foreign = 0
@@ -73,6 +74,21 @@ class Reconciliation:
             found=tuple(found),
             foreign=foreign,
         )
+
+    def _recount(self) -> None:
+        """Correct how many runs of each job are in progress.
+
+        Versions that did not count them may have ended some after the catalog was brought up to
+        date, and such a job would be taken for busy for ever.
+        """
+        with self._context.catalog.read() as transaction:
+            job_ids = transaction.jobs.miscounted()
+        for job_id in job_ids:
+            with self._context.catalog.write() as transaction:
+                job = transaction.jobs.find(job_id, lock=True)
+                if job is not None:
+                    running = transaction.runs.in_progress(job_id)
+                    transaction.jobs.replace(attrs.evolve(job, running=running))
 
     def _blocks(self) -> Iterator[Sequence[Stored]]:
         items = iter(self._context.sink.stored())
