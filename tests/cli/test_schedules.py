@@ -312,7 +312,7 @@ def test_what_was_missed_is_told_listed_and_shown(terminal: Terminal) -> None:
     assert f"missed ({run['missed']} starts)" in terminal("history", "list").out
     shown = terminal("history", "show", run["id"]).out
     rows = sheet(shown)
-    assert (rows["status"], rows["missed starts"]) == ("missed", str(run["missed"]))
+    assert (rows["status"], rows["starts missed"]) == ("missed", str(run["missed"]))
     assert rows["first missed (UTC)"] == run["missed_from"][:16].replace("T", " ")
     assert rows["records"] == ""
     assert terminal("jobs", "show", job_id, "--json").json["job"]["latest_status"] is None

@@ -27,6 +27,7 @@ DAY = timedelta(days=1)
 PAUSES = (MINUTE, 4 * MINUTE, 16 * MINUTE, HOUR)
 """How long a job waits before it is tried again, for the first time and each time after."""
 AT_ONCE = 1_000
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 """How many late starts one look at a job deals with."""
 
 Refusals: TypeAlias = frozenset[type[errors.CddsError]]
@@ -317,6 +318,18 @@ class Guide:
             after = following_start(recurrence, late[-1])
             return Decision(late[-1], missed=missed[:-1], next_start=after)
         return Decision(None, missed=missed, next_start=following_start(recurrence, missed[-1]))
+
+    def overdue(self, job: Job) -> tuple[datetime, ...]:
+        """Return the starts that a job gives up when it is switched off or changed now."""
+        recurrence = recurrence_of(job)
+        instant = job.next_start
+        if job.retrying is not None:
+            instant = following_start(recurrence, max(job.retrying, job.dealt_with or EARLIEST))
+        given_up = []
+        while instant is not None and instant <= self.now:
+            given_up.append(instant)
+            instant = following_start(recurrence, instant)
+        return tuple(given_up)
 
     def begin(self, job: Job, run: Run) -> None:
         """Have a run of a job begin: a one-time job is suspended by it."""

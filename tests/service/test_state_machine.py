@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
 import attrs
@@ -545,6 +545,8 @@ class Service(RuleBasedStateMachine):
             return
         assert settings is not None
         is_other = settings.recurrence != job.settings.recurrence
+        if is_other:
+            self.given_up(job, "edited")
         job.settings, job.edited = settings, guide.now
         if is_other:  # it is as new
             job.has_started = False
@@ -568,6 +570,7 @@ class Service(RuleBasedStateMachine):
         except Refused:
             return
         if not job.is_suspended or job.next_start:
+            self.given_up(job, "suspended")
             job.is_suspended = True
             job.switch_off()
             guide.note(job.tenant, "job suspended", job.id, principal.user)
@@ -600,6 +603,7 @@ class Service(RuleBasedStateMachine):
             self.expect(refusals, lambda: self.service.jobs.delete(principal, job.id))
         except Refused:
             return
+        self.given_up(job, "deleted")
         guide.jobs.remove(job)
         guide.note(job.tenant, "job deleted", job.id, principal.user)
         with pytest.raises(NotFound):
@@ -684,6 +688,7 @@ class Service(RuleBasedStateMachine):
             run.is_cancel_requested = True
             self.guide.note(job.tenant, "run cancel requested", run.id, owner)
         if meddling == "suspend" and not job.is_suspended:
+            self.given_up(job, "suspended")
             job.is_suspended = True
             job.switch_off()
             self.guide.note(job.tenant, "job suspended", job.id, owner)
@@ -734,10 +739,9 @@ class Service(RuleBasedStateMachine):
         ran = self.service.run_due()
         finished = set()
         for job in due:
-            decision = guide.decide(job)
-            self.take_in_missed(job, decision)
-            job.switch_off()
-            job.next_start = decision.next_start
+            decision = self.decided(job)
+            while decision.run is None and job.next_start and job.next_start <= guide.now:
+                decision = self.decided(job)
             if decision.run is None:
                 continue
             refused = guide.sealing(job.tenant, job.owner, job.settings.recipients, self.uploads)
@@ -751,25 +755,38 @@ class Service(RuleBasedStateMachine):
         assert {run.id for run in ran} == finished
         assert len(ran) == len(finished)
 
-    def take_in_missed(self, job: Job, decision: Decision) -> None:
+    def decided(self, job: Job) -> Decision:
+        """Have the model decide about a job that is due, and take what it missed into it."""
+        decision = self.guide.decide(job)
+        words = "made up for" if job.settings.misfire == "one" else "does not make up for"
+        error = self.take_in_missed(job, decision.missed, words)
+        if decision.missed and decision.run is not None:
+            assert f"{decision.run:%Y-%m-%d %H:%M:%S}" in error
+        job.switch_off()
+        job.next_start = decision.next_start
+        return decision
+
+    def given_up(self, job: Job, what: str) -> None:
+        """Take the starts into the model that a job was overdue with as it was changed."""
+        self.take_in_missed(job, self.guide.overdue(job), f"{what} before it was run")
+
+    def take_in_missed(self, job: Job, missed: tuple[datetime, ...], words: str) -> str:
         """Take what was missed into the model, and check that the history tells it in words."""
-        if not decision.missed:
-            return
-        first, last = decision.missed[0], decision.missed[-1]
+        if not missed:
+            return ""
+        first, last = missed[0], missed[-1]
         told = self.service.history.list(
             self.owner(job), job_id=job.id, status="missed", limit=500
         ).items
         known = {run.id for run in self.guide.runs}
         (entry,) = [entry for entry in told if entry.due == last and entry.id not in known]
-        words = "made up for" if job.settings.misfire == "one" else "does not make up for"
         assert words in (entry.error or "")
-        if decision.run is not None:
-            assert f"{decision.run:%Y-%m-%d %H:%M:%S}" in (entry.error or "")
         now = self.guide.now
         run = Run(entry.id, job, job.settings, last, now, status="missed", finished=now)
-        run.missed, run.missed_from = len(decision.missed), first
+        run.missed, run.missed_from = len(missed), first
         job.deal_with(last)
         self.guide.runs.append(run)
+        return entry.error or ""
 
     # History page.
 

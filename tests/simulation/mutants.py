@@ -213,6 +213,11 @@ def a_suspended_job_is_started() -> AbstractContextManager[object]:
 
 
 @mutant
+def overdue_starts_are_forgotten_as_a_job_is_suspended() -> AbstractContextManager[object]:
+    return replaced(jobs_page, "give_up_overdue", lambda _, __, job, ___: (job, []))
+
+
+@mutant
 @contextmanager
 def runs_of_a_job_overlap() -> Iterator[None]:
     with (

@@ -220,12 +220,14 @@ class Observer:
     def _missed(self, run: SeenRun, first: datetime | None, count: int) -> None:
         """Hold starts that are recorded as missed against those that were to come."""
         self._check(run.error, "starts that were missed without a reason", run)
-        self._check(run.job.settings.misfire != "each", "a start missed that is to be run", run)
+        is_given_up = "before it was run" in run.error
+        is_each = run.job.settings.misfire == "each" and not is_given_up
+        self._check(not is_each, "a start missed that is to be run", run)
         instant = first
         for _ in range(count):
             assert instant is not None
             is_late = self._world.now - instant > run.job.settings.misfire_grace_time
-            self._check(is_late, "a start missed that was still on time", run)
+            self._check(is_late or is_given_up, "a start missed that was still on time", run)
             self._next(run, instant)
             instant = run.job.expected()
         self._check(run.job.dealt_with == run.due, "starts that were missed end elsewhere", run)
@@ -298,6 +300,7 @@ class Observer:
         if new is None:
             assert old is not None
             job = self.jobs.pop(old["id"])
+            self._check_nothing_forgotten(job)
             self._check(not job.in_progress, "a job in progress was deleted", job)
             job.is_gone = True
             return
@@ -311,6 +314,8 @@ class Observer:
         is_switched = before.recurrence != after.recurrence or job.suspended != values["suspended"]
         if is_new_series:
             job.series += 1
+        if is_switched:
+            self._check_nothing_forgotten(job)
         self._watermark(job, values["watermark"], due_to_move, is_new_series=is_new_series)
         for name, value in values.items():
             setattr(job, name, value)
@@ -318,6 +323,13 @@ class Observer:
             job.switched = self._world.now
         if is_switched or job.next_start is None:
             job.owed.clear()
+
+    def _check_nothing_forgotten(self, job: SeenJob) -> None:
+        """A job that is switched off or changed has told of all the starts up to now."""
+        if job.is_on and not job.settings.is_one_time:
+            expected = job.expected()
+            is_over = expected is None or expected > self._world.now
+            self._check(is_over, "starts are forgotten as their job is changed", job)
 
     def _watermark(
         self,

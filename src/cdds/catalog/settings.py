@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from cdds import schedule
-from cdds.errors import JobError
+from cdds.errors import CatalogVersionError, JobError
 from cdds.model import (
     Dataset,
     Job,
@@ -218,7 +218,12 @@ class JobSettings:
         values["timeframe"] = _timeframe_from_json(values["timeframe"])
         if "misfire_grace_time" in values:
             values["misfire_grace_time"] = timedelta(seconds=values["misfire_grace_time"])
-        return cls(**values)
+        try:
+            return cls(**values)
+        except TypeError:
+            raise CatalogVersionError(
+                "the catalog holds settings that this library does not know; upgrade cdds-sdk"
+            ) from None
 
 
 def changed(settings: JobSettings, changes: dict[str, Any]) -> JobSettings:

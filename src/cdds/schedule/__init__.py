@@ -6,7 +6,7 @@ where none is given.)
 """
 
 from cdds.schedule.json_form import from_json, to_json
-from cdds.schedule.planner import Misfire, Missed, Pending, Plan, Retry, Start, plan
+from cdds.schedule.planner import Misfire, Missed, Pending, Plan, Retry, Start, overdue, plan
 from cdds.schedule.recurrence import Daily, Hourly, Monthly, Once, Recurrence, Weekly
 from cdds.schedule.rrule import RRule
 
@@ -25,6 +25,7 @@ __all__ = [
     "Start",
     "Weekly",
     "from_json",
+    "overdue",
     "plan",
     "to_json",
 ]

@@ -26,6 +26,10 @@ MOST_TIMES_OF_A_PERIOD = 1440
 """The most times that BYHOUR, BYMINUTE and BYSECOND may name together: one a minute of a day."""
 
 # How many periods a day has, where a period is no longer than a day.
+LONGEST_WAIT = 100
+"""The years after which a rule that has not run has ended."""
+_LONGEST_SPAN = timedelta(days=LONGEST_WAIT * 366)
+
 _IN_A_DAY: dict[Frequency, int] = {"DAILY": 1, "HOURLY": 24, "MINUTELY": 1440, "SECONDLY": 86400}
 
 
@@ -47,11 +51,23 @@ class Expansion:
     waits: tuple[tuple[int, tuple[int, ...]], ...]
 
     def after(self, time: datetime, horizon: datetime = datetime.max) -> Iterator[datetime]:
-        """Yield the times later than `time`, ascending, up to the period that has the horizon."""
-        for number in self._numbers(_number(self.parts, time), _number(self.parts, horizon)):
-            for found in self._times(number):
+        """Yield the times later than `time`, ascending, up to the period that has the horizon.
+
+        They end where the next one is more than `LONGEST_WAIT` years away: else a rule that hardly
+        ever runs would be searched to the end of time.
+        """
+        number, last = _number(self.parts, time), self._reach(time, horizon)
+        while (visited := next(self._numbers(number, last), None)) is not None:
+            for found in self._times(visited):
                 if found > time:
                     yield found
+                    last = self._reach(found, horizon)
+            number = visited + 1
+
+    def _reach(self, time: datetime, horizon: datetime) -> int:
+        """Return the last period in which a time may come after another one."""
+        wait = min(_LONGEST_SPAN, datetime.max - time)
+        return _number(self.parts, min(time + wait, horizon))
 
     def is_empty(self) -> bool:
         """Whether the clock alone tells that there is never any time."""

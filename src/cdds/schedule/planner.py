@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Literal, TypeAlias
 
 import attrs
@@ -22,6 +22,9 @@ Misfire: TypeAlias = Literal["one", "each", "none"]
 
 MOST_AT_ONCE = 1_000
 """How many missed starts one plan deals with; the next one goes on."""
+
+_MOST_OVERDUE = 10_000
+_TICK = timedelta(microseconds=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -130,9 +133,29 @@ def plan(pending: Pending, now: datetime) -> Plan:
     return _misfired(pending, first, now)
 
 
+def overdue(pending: Pending, now: datetime, reason: str) -> Missed | None:
+    """Return the starts up to `now` that a job gives up, as it is switched off or changed.
+
+    Of more than ten thousand it tells the first ones.
+    """
+    first = _after(pending, pending.retries[0].due) if pending.retries else pending.next_start
+    if pending.dealt_with is not None and first is not None and first <= pending.dealt_with:
+        first = pending.recurrence.next_after(pending.dealt_with)
+    instants = list(islice(_up_to(pending, first, now), _MOST_OVERDUE))
+    return Missed(instants[0], instants[-1], len(instants), reason) if instants else None
+
+
+def _up_to(pending: Pending, first: datetime | None, last: datetime) -> Iterator[datetime]:
+    instant = first
+    while instant is not None and instant <= last:
+        yield instant
+        instant = pending.recurrence.next_after(instant)
+
+
 def _misfired(pending: Pending, first: datetime, now: datetime) -> Plan:
     """Plan a job whose next start is too late to be on time."""
-    late = list(_late(pending, first, now))
+    late_until = now - pending.grace - _TICK
+    late = list(islice(_up_to(pending, first, late_until), MOST_AT_ONCE))
     following = pending.recurrence.next_after(late[-1])
     is_last = following is None or now - following <= pending.grace
     if pending.misfire == "none" or not is_last:
@@ -141,15 +164,6 @@ def _misfired(pending: Pending, first: datetime, now: datetime) -> Plan:
     reason = f"made up for by the run that was due at {latest:%Y-%m-%d %H:%M:%S} UTC"
     missed = (Missed(merged[0], merged[-1], len(merged), reason),) if merged else ()
     return Plan(Start(latest), missed, following)
-
-
-def _late(pending: Pending, first: datetime, now: datetime) -> Iterator[datetime]:
-    instant: datetime | None = first
-    for _ in range(MOST_AT_ONCE):
-        if instant is None or now - instant <= pending.grace:
-            return
-        yield instant
-        instant = pending.recurrence.next_after(instant)
 
 
 def _not_made_up_for(pending: Pending, late: list[datetime]) -> tuple[Missed, ...]:

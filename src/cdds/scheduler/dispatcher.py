@@ -54,6 +54,7 @@ class Dispatcher:
         self._chores_pause = max(poll_interval, min(10 * poll_interval, _CHORES))
         self._chores_from = time.monotonic()
         self._workers = Workers(workers)
+        self._thread: threading.Thread | None = None
         self._set_aside: dict[str, float] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -62,6 +63,7 @@ class Dispatcher:
     def run(self) -> None:
         """Look for what is due and hand it out, until `stop` is called."""
         pause = self._poll_interval
+        self._thread = threading.current_thread()
         while not self._stop.is_set():
             try:
                 self._hand_out()
@@ -96,6 +98,10 @@ class Dispatcher:
         self.cancel()
         return self._workers.wait(_CLEANING_UP)
 
+    def is_at_work_here(self) -> bool:
+        """Whether this very thread is one of those that it has work done on."""
+        return self._thread is threading.current_thread() or self._workers.is_one_of_them()
+
     def _hand_out(self) -> None:
         if self._workers.free and time.monotonic() >= self._chores_from:
             self._hand_out_chores()
@@ -109,7 +115,8 @@ class Dispatcher:
         """Begin the chores that are due; they are looked for more seldom, being no user's."""
         idle = self._chores.keys() - self._workers.busy
         due = self._service.chores.due(sorted(idle))
-        begun = due[: self._workers.free]
+        # One worker is left for runs, where there are several: a chore may take very long.
+        begun = due[: max(self._workers.free - (self._workers.count > 1), 0)]
         for name in begun:
             self._workers.begin(name, partial(self._do, name, self._chores[name]))
         if begun == due:

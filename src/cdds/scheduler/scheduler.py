@@ -158,7 +158,8 @@ class Scheduler:
     def stop(self, timeout: timedelta = _STOP_TIMEOUT) -> bool:
         """Begin nothing more, and return when what runs has ended; tell whether all has.
 
-        A `run_forever` on another thread is asked to stop, and this returns False at once.
+        A `run_forever` on another thread is asked to stop, and this returns False at once; so it
+        does where a listener or a source calls it, on a thread that it would wait for.
 
         Args:
             timeout: how long runs may go on before they are cancelled; they then have 10 seconds to
@@ -173,7 +174,7 @@ class Scheduler:
         if dispatcher is None:
             return True
         dispatcher.stop()
-        if thread is None:
+        if thread is None or dispatcher.is_at_work_here():
             return False
         thread.join()
         has_ended = self._has_ended(dispatcher, timeout)

@@ -7,7 +7,6 @@ keeps waiting for ever does not keep a process from its end.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 
@@ -15,15 +14,20 @@ class Workers:
     """At most `count` threads, each at a piece of work that bears a key."""
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        self.count = count
         self._changed = threading.Condition()
-        self._busy: set[str] = set()
+        self._busy: dict[str, threading.Thread] = {}
+
+    def is_one_of_them(self) -> bool:
+        """Whether this very thread is one that works."""
+        with self._changed:
+            return threading.current_thread() in self._busy.values()
 
     @property
     def free(self) -> int:
         """How many more pieces of work can be begun."""
         with self._changed:
-            return self._count - len(self._busy)
+            return self.count - len(self._busy)
 
     @property
     def busy(self) -> frozenset[str]:
@@ -41,7 +45,7 @@ class Workers:
             target=self._work, args=(key, work), name=f"cdds-{key}", daemon=True
         )
         with self._changed:
-            self._busy.add(key)
+            self._busy[key] = thread
         try:
             thread.start()
         except BaseException:
@@ -50,11 +54,8 @@ class Workers:
 
     def wait(self, seconds: float) -> bool:
         """Wait until nothing is worked at; tell whether that was so in time."""
-        until = time.monotonic() + seconds
         with self._changed:
-            return self._changed.wait_for(
-                lambda: not self._busy, timeout=max(0.0, until - time.monotonic())
-            )
+            return self._changed.wait_for(lambda: not self._busy, timeout=max(0.0, seconds))
 
     def _work(self, key: str, work: Callable[[], object]) -> None:
         try:
@@ -64,5 +65,5 @@ class Workers:
 
     def _end(self, key: str) -> None:
         with self._changed:
-            self._busy.discard(key)
+            self._busy.pop(key, None)
             self._changed.notify_all()

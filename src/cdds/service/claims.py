@@ -7,6 +7,7 @@ nothing of the sink was touched yet.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 
 import attrs
@@ -14,7 +15,7 @@ import attrs
 from cdds.catalog import JobEntry, RunEntry, RunProgress, Transaction
 from cdds.crypto.certificates import Recipient
 from cdds.errors import CddsError, NotFound, NotRunnable, StillInProgress
-from cdds.schedule import Missed, Pending, Plan, Start, plan
+from cdds.schedule import Missed, Pending, Plan, Start, overdue, plan
 from cdds.service.context import Context
 from cdds.service.events import RunMissed
 from cdds.service.recipients import recipients_of
@@ -28,11 +29,13 @@ class Claim:
         run: the run, which is in progress.
         recipients: whom it is sealed for.
         refusal: why it cannot go on; None where nothing is in its way.
+        missed: the starts before it that were missed; the listeners are not told of them yet.
     """
 
     run: RunEntry
     recipients: tuple[Recipient, ...] = ()
     refusal: CddsError | None = None
+    missed: tuple[RunEntry, ...] = ()
 
 
 class Claims:
@@ -67,15 +70,24 @@ class Claims:
     def due(self, job_id: str) -> Claim | None:
         """Begin the run that a job is due for, and record the starts that it has missed.
 
-        Returns None where there is none, or another worker is at it.
+        Returns None where there is none, or another worker is at it. After a long time without a
+        scheduler that takes several transactions, none of which holds others up for long.
         """
+        while True:
+            begun, goes_on = self._due(job_id)
+            if not goes_on:
+                return begun
+
+    def _due(self, job_id: str) -> tuple[Claim | None, bool]:
+        """Deal with what a job is due for; tell whether it is due for more, and nothing begun."""
         now = self._context.now()
         begun = None
         with self._context.catalog.write() as transaction:
             job = transaction.jobs.find(job_id, lock=True, skip_locked=True)
             if job is None or job.is_full:
-                return None
-            planned = plan(_pending(transaction, job), transaction.now())
+                return None, False
+            moment = transaction.now()
+            planned = plan(pending(transaction, job), moment)
             missed = [_missed_run(job, each, now) for each in planned.missed]
             for entry in missed:
                 transaction.runs.add_missed(entry)
@@ -86,8 +98,11 @@ class Claims:
                 transaction.jobs.replace(job)
             else:
                 begun = self._begin_due(transaction, job, planned.start, now)
-        self._context.tell(*(RunMissed(at=now, run=entry) for entry in missed))
-        return begun
+        if begun is not None:
+            return attrs.evolve(begun, missed=tuple(missed)), False
+        tell_missed(self._context, missed)
+        goes_on = planned.next_start is not None and planned.next_start <= moment
+        return None, goes_on and bool(missed)
 
     def _begin_due(
         self, transaction: Transaction, job: JobEntry, start: Start, now: datetime
@@ -114,7 +129,7 @@ class Claims:
             attrs.evolve(
                 job,
                 started=True,
-                running=job.running + 1,
+                running=transaction.runs.in_progress(job.id),
                 latest_run=run.id,
                 latest_start=run.started,
                 latest_status=run.status,
@@ -125,7 +140,28 @@ class Claims:
         )
 
 
-def _pending(transaction: Transaction, job: JobEntry) -> Pending:
+def give_up_overdue(
+    context: Context, transaction: Transaction, job: JobEntry, reason: str
+) -> tuple[JobEntry, list[RunEntry]]:
+    """Record the starts that a job is overdue with, for it is about to be switched off or changed.
+
+    Returns the job, which has dealt with them, and what the listeners are to be told.
+    """
+    missed = overdue(pending(transaction, job), transaction.now(), reason)
+    if missed is None:
+        return job, []
+    entry = _missed_run(job, missed, context.now())
+    transaction.runs.add_missed(entry)
+    return attrs.evolve(job, dealt_with=missed.last), [entry]
+
+
+def tell_missed(context: Context, missed: Iterable[RunEntry]) -> None:
+    """Tell the listeners of starts that were missed."""
+    context.tell(*(RunMissed(at=entry.started, run=entry) for entry in missed))
+
+
+def pending(transaction: Transaction, job: JobEntry) -> Pending:
+    """Return what the planner has to know of a job."""
     busy_from, busy_until = transaction.runs.ended(job.id) or (None, None)
     return Pending(
         recurrence=job.settings.recurrence,

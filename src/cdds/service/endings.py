@@ -32,7 +32,7 @@ from cdds.service.events import Event, RunCancelled, RunFailed
 from cdds.service.reasons import in_words
 from cdds.service.retries import Again, after_failure
 
-_LAPSED = "its worker gave no sign of life, and nothing of it is kept"
+_LAPSED = "its worker gave no sign of life; what it has left is removed"
 GIVEN_UP = "the run was given up, for it gave no sign of life; nothing of it is left"
 """What whoever works at a run is told when others have ended it meanwhile."""
 
@@ -164,7 +164,7 @@ def _note_end(
 ) -> None:
     """Write what the end of a run means for its job, which may be deleted by now."""
     if job is not None:
-        changes: dict[str, Any] = {"running": job.running - 1}
+        changes: dict[str, Any] = {"running": transaction.runs.in_progress(job.id)}
         if job.latest_run == run.id:
             changes["latest_status"] = run.status
         if run.status == "finished" and _moves_watermark(job, run):

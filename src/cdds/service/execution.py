@@ -22,7 +22,7 @@ from cdds.errors import Cancelled, CatalogError, JobError, RunLost
 from cdds.exporter import Exporter
 from cdds.model import ExportResult, Progress
 from cdds.protocols import CancelToken, ProgressListener
-from cdds.service.claims import Claim, Claims
+from cdds.service.claims import Claim, Claims, tell_missed
 from cdds.service.context import Context
 from cdds.service.endings import (
     GIVEN_UP,
@@ -38,7 +38,7 @@ from cdds.service.reasons import in_words
 from cdds.service.removal import remove_set
 from cdds.service.retries import Again, after_failure, after_stop, is_transient
 
-_PAUSES = (0.2, 1.0, 5.0)
+_PAUSES = (0.2, 1.0, 5.0, 10.0, 20.0)
 """The seconds before each further try to finish a run whose artifacts are in the sink."""
 
 _STOPPED = "its scheduler was stopped; it is run again"
@@ -110,6 +110,8 @@ class Execution:
         self, run: RunEntry, error: BaseException, stop: CancelToken | None
     ) -> tuple[RunStatus, str | None, Again | None]:
         """Return how a run ends that an error ended: its status, the reason, and the next try."""
+        if isinstance(error, KeyboardInterrupt) and run.due is not None:
+            return "failed", in_words(error), after_stop(run)
         if not isinstance(error, Cancelled):
             again = after_failure(run, self._context.retry_pause) if is_transient(error) else None
             return "failed", in_words(error), again
@@ -130,6 +132,7 @@ class Execution:
 
     def _export(self, claimed: Claim, heartbeat: Heartbeat) -> ExportResult:
         run = claimed.run
+        tell_missed(self._context, claimed.missed)
         if claimed.refusal is not None:
             raise claimed.refusal
         self._context.tell(RunStarted(at=run.started, run=run))

@@ -19,7 +19,7 @@ from cdds.service.reasons import in_words
 from cdds.service.repeating import repeating
 
 INTERVAL = 0.5
-"""The seconds between two signs of life."""
+"""The seconds between two signs of life; less where the lease is short."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,8 @@ class Heartbeat:
         self._open = ExitStack()
 
     def __enter__(self) -> Heartbeat:
-        self._open.enter_context(repeating(self._beat, INTERVAL, f"cdds-run-{self._run.id}"))
+        seconds = min(INTERVAL, self._context.lease.total_seconds() / 4)
+        self._open.enter_context(repeating(self._beat, seconds, f"cdds-run-{self._run.id}"))
         return self
 
     def __exit__(

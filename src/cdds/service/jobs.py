@@ -7,6 +7,7 @@ Place: one page of the service. The guide's rules of jobs stand here; what runs 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,7 @@ from cdds.errors import (
 from cdds.model import Timeframe, cut
 from cdds.protocols import CancelToken, ProgressListener
 from cdds.schedule import Once, Recurrence
+from cdds.service.claims import give_up_overdue, tell_missed
 from cdds.service.context import Context, identifier
 from cdds.service.execution import Execution
 from cdds.service.filters import checked
@@ -203,6 +205,9 @@ class Jobs:
                 chooses.check(job.owner, "job")
                 certificate = transaction.preferences.find(job.tenant, job.owner)
                 recipients_of(certificate, settings, now)
+            missed: Sequence[RunEntry] = ()
+            if settings.recurrence != job.settings.recurrence:
+                job, missed = self._give_up(transaction, job, "edited")
             edited = attrs.evolve(job, settings=settings, edited=now)
             if settings.recurrence != job.settings.recurrence:
                 edited = _begun(transaction, attrs.evolve(edited, started=False))
@@ -210,7 +215,8 @@ class Jobs:
                 edited = attrs.evolve(edited, watermark=None)
             transaction.jobs.replace(edited)
             self._audit(transaction, principal, "job edited", edited, settings=sorted(changes))
-            return edited
+        tell_missed(self._context, missed)
+        return edited
 
     def suspend(self, principal: Principal, job_id: str) -> JobEntry:
         """Switch the starts of a job off; a run in progress goes on to its end.
@@ -227,10 +233,12 @@ class Jobs:
             job = _find(transaction, principal, job_id, rights, lock=True)
             if job.suspended and job.next_start is None:
                 return job
+            job, missed = self._give_up(transaction, job, "suspended")
             suspended = attrs.evolve(job, suspended=True, next_start=None, retries=())
             transaction.jobs.replace(suspended)
             self._audit(transaction, principal, "job suspended", suspended)
-            return suspended
+        tell_missed(self._context, missed)
+        return suspended
 
     def resume(self, principal: Principal, job_id: str) -> JobEntry:
         """Switch the starts of a job on again.
@@ -241,7 +249,8 @@ class Jobs:
         Raises:
             NotFound: there is none of that id that the principal sees.
             AccessDenied: the principal may not change it.
-            NotResumable: it is a one-time job that was to start at once, or has started.
+            NotResumable: it is a one-time job that was to start at once, or has started, or its
+                recurrence is over.
         """
         rights = self._context.access.rights(principal, Action.CHANGE)
         with self._context.catalog.write() as transaction:
@@ -255,6 +264,8 @@ class Jobs:
             if not job.suspended:
                 return job
             resumed = _begun(transaction, attrs.evolve(job, suspended=False))
+            if resumed.next_start is None:
+                raise NotResumable("its recurrence has no start any more; give it a later end")
             transaction.jobs.replace(resumed)
             self._audit(transaction, principal, "job resumed", resumed)
             return resumed
@@ -274,8 +285,10 @@ class Jobs:
                 raise StillInProgress(
                     "a job that is in progress cannot be deleted; wait for its end, or cancel it"
                 )
+            job, missed = self._give_up(transaction, job, "deleted")
             transaction.jobs.delete(job.id)
             self._audit(transaction, principal, "job deleted", job)
+        tell_missed(self._context, missed)
 
     def run_now(
         self,
@@ -308,6 +321,12 @@ class Jobs:
         with self._context.catalog.read() as transaction:
             job = _find(transaction, principal, job_id, rights)
         return self._execution.run(job.id, actor=principal.user, progress=progress, cancel=cancel)
+
+    def _give_up(
+        self, transaction: Transaction, job: JobEntry, what: str
+    ) -> tuple[JobEntry, Sequence[RunEntry]]:
+        reason = f"the job was {what} before it was run"
+        return give_up_overdue(self._context, transaction, job, reason)
 
     def _insert(
         self, transaction: Transaction, principal: Principal, settings: JobSettings
