@@ -237,11 +237,16 @@ def test_the_page_of_recurrences_shows_what_they_say() -> None:
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     names: dict[str, Any] = {}
     shown = 0
+    code = ""
     for line in "".join(blocks).splitlines():
-        code, _, expected = line.partition("  # ")
+        more, _, expected = line.partition("  # ")
+        code += more + "\n"
+        if code.count("(") > code.count(")"):
+            continue
         if expected:
             assert str(eval(code, names)) == expected
             shown += 1
         else:
             exec(code, names)
+        code = ""
     assert shown > 10
