@@ -183,6 +183,7 @@ class Outcome:
     most_attempts: int
     lateness: Sequence[float]
     delays: Sequence[float]
+    kills: int = 0
 
     @property
     def recovered(self) -> int:
@@ -326,7 +327,7 @@ def kill_schedulers(
         on.drain(cut_off)
         drained = time.monotonic() - began
         on.stop()
-        outcome = check(on, cut_off, openssl)
+        outcome = attrs.evolve(check(on, cut_off, openssl), kills=kills)
         tell(
             f"{jobs} jobs, {schedulers} schedulers, {seconds:.0f} s, seed {seed}: {kills} kills,"
             f" the rest done in {drained:.1f} s; {outcome}"

@@ -42,6 +42,8 @@ def test_each_start_is_run_once_whoever_is_killed(
             openssl=judge("openssl"),
         )
     assert outcome.finished > 0
+    assert outcome.kills > 0
+    assert outcome.recovered > 0
 
 
 @pytest.mark.parametrize("kind", SHARED_KINDS)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdds.cli.pages import (
+    OF_ALL,
     add_list_options,
     add_page_options,
     opened_page,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from cdds.service import DownloadService
 
 _SORTS = ("created", "expires", "name", "size", "title")
-_OF_ALL = "also what belongs to other users of the tenant"
 _HOUR = timedelta(hours=1)
 _MOST = 100
 
@@ -47,7 +47,7 @@ def add_to(commands: Any) -> None:
     _add_link(add_command(page, "link", _link, "print a link by which anybody can download"))
     deleted = add_command(page, "delete", _delete, "delete artifacts, at most 100")
     deleted.add_argument("names", metavar="NAME", nargs="+")
-    add_page_options(deleted, of_all=_OF_ALL)
+    add_page_options(deleted, of_all=OF_ALL)
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +70,7 @@ def _add_download(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--to", metavar="DIR", type=Path, required=True, action=Once)
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
-    add_page_options(parser, of_all=_OF_ALL)
+    add_page_options(parser, of_all=OF_ALL)
 
 
 def _add_link(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +78,7 @@ def _add_link(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lifetime", metavar="SPAN", type=span, default=_HOUR, help="such as 30m (default: 1h)"
     )
-    add_page_options(parser, of_all=_OF_ALL)
+    add_page_options(parser, of_all=OF_ALL)
 
 
 def _list(options: argparse.Namespace) -> None:

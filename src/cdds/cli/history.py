@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cdds.cli.jobs import add_filters, filters_of, show_new
 from cdds.cli.pages import (
     add_list_options,
-    add_page_options,
+    add_one,
     opened_page,
     part_of_list,
     show,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from cdds.catalog import RunEntry
 
 _SORTS = ("started", "status", "title")
-_OF_ALL = "also what belongs to other users of the tenant"
 
 
 def add_to(commands: Any) -> None:
@@ -37,18 +36,11 @@ def add_to(commands: Any) -> None:
     group = runs.add_argument_group("which runs")
     group.add_argument("--job", metavar="ID", action=Once, help="of this job")
     add_filters(group)
-    _add_one(page, "show", _show, "show all that is known of a run, with its artifacts")
-    _add_one(page, "cancel", _cancel, "stop a run; it ends soon, and leaves nothing")
-    _add_one(page, "delete", _delete, "delete a run and its artifacts")
-    cloned = _add_one(page, "clone", _clone, "add a job with the settings of a run")
+    add_one(page, "run", "show", _show, "show all that is known of a run, with its artifacts")
+    add_one(page, "run", "cancel", _cancel, "stop a run; it ends soon, and leaves nothing")
+    add_one(page, "run", "delete", _delete, "delete a run and its artifacts")
+    cloned = add_one(page, "run", "clone", _clone, "add a job with the settings of a run")
     add_settings(cloned, required=False)
-
-
-def _add_one(page: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
-    parser = add_command(page, name, run, summary)
-    parser.add_argument("id", metavar="ID", help="the run")
-    add_page_options(parser, of_all=_OF_ALL)
-    return parser
 
 
 def _list(options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdds.cli.pages import (
     add_list_options,
+    add_one,
     add_page_options,
     opened_page,
     part_of_list,
@@ -29,33 +30,31 @@ if TYPE_CHECKING:
     from cdds.catalog import JobEntry, RunEntry
 
 _SORTS = ("title", "created", "next-start", "latest-start", "latest-status")
-_OF_ALL = "also what belongs to other users of the tenant"
 
 
 def add_to(commands: Any) -> None:
     """Add the commands of the page."""
     page = add_page(commands, "jobs", "what shall be exported, how often, and how it stands")
     _add_list(add_command(page, "list", _list, "list jobs"))
-    _add_one(page, "show", _show, "show all that is set for a job")
+    add_one(page, "job", "show", _show, "show all that is set for a job")
     added = add_command(page, "add", _add, "add a job, and print its id")
     add_page_options(added)
     add_settings(added, required=True)
-    edited = _add_one(page, "edit", _edit, "change settings of a recurring job")
+    edited = add_one(page, "job", "edit", _edit, "change settings of a recurring job")
     add_settings(edited, required=False)
-    cloned = _add_one(page, "clone", _clone, "add a job with the settings of another")
+    cloned = add_one(page, "job", "clone", _clone, "add a job with the settings of another")
     add_settings(cloned, required=False)
-    _add_one(page, "suspend", _suspend, "switch the starts of a job off")
-    _add_one(page, "resume", _resume, "switch the starts of a job on again")
-    _add_one(page, "delete", _delete, "delete a job; its history and artifacts stay")
+    add_one(page, "job", "suspend", _suspend, "switch the starts of a job off")
+    add_one(page, "job", "resume", _resume, "switch the starts of a job on again")
+    add_one(page, "job", "delete", _delete, "delete a job; its history and artifacts stay")
     _add_backfill(page)
-    run = _add_one(page, "run", _run, "run a job now, and print the names of its artifacts")
+    run = add_one(page, "job", "run", _run, "run a job now, and print the names of its artifacts")
     run.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 
 def _add_backfill(page: Any) -> None:
-    parser = _add_one(
-        page, "backfill", _backfill, "add one-time jobs for a past span, and print their ids"
-    )
+    summary = "add one-time jobs for a past span, and print their ids"
+    parser = add_one(page, "job", "backfill", _backfill, summary)
     group = parser.add_argument_group("which span, in which windows")
     group.add_argument("--from", dest="from_", metavar="T", type=moment, required=True, action=Once)
     group.add_argument("--until", metavar="T", type=moment, required=True, action=Once)
@@ -94,13 +93,6 @@ def filters_of(options: argparse.Namespace) -> dict[str, Any]:
         "dataset": dataset_filter(options),
         "status": options.status and options.status.replace("-", " "),
     }
-
-
-def _add_one(page: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
-    parser = add_command(page, name, run, summary)
-    parser.add_argument("id", metavar="ID", help="the job")
-    add_page_options(parser, of_all=_OF_ALL)
-    return parser
 
 
 def _list(options: argparse.Namespace) -> None:

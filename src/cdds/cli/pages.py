@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdds.cli.telling import as_json, say, say_result, tell
-from cdds.cli.words import Once
+from cdds.cli.words import Once, Run, add_command
 
 if TYPE_CHECKING:
     from cdds.access import Principal
     from cdds.service import DownloadService
+
+OF_ALL = "also what belongs to other users of the tenant"
+"""What `--all` reaches."""
 
 Told = dict[str, Any]
 """An object of JSON."""
@@ -51,6 +54,14 @@ def add_page_options(parser: argparse.ArgumentParser, *, of_all: str | None = No
     if of_all is not None:
         parser.add_argument("--all", action="store_true", help=of_all)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def add_one(page: Any, what: str, name: str, run: Run, summary: str) -> argparse.ArgumentParser:
+    """Add a command of a page that is given the id of one thing."""
+    parser = add_command(page, name, run, summary)
+    parser.add_argument("id", metavar="ID", help=f"the {what}")
+    add_page_options(parser, of_all=OF_ALL)
+    return parser
 
 
 def add_list_options(
