@@ -38,6 +38,14 @@ _MOST_IDLE = 60_000
 One that was stopped, or cut off, in the middle of it would keep what it has locked from all others.
 """
 
+_DEAD_CONNECTIONS = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""A server that is gone without a word is noticed within a minute, and not in hours."""
+
 WRITES = "cdds_writes"
 """The execution option of a connection that will write."""
 _FILE = "cdds_file"
@@ -156,7 +164,9 @@ def _postgresql(url: URL, timeout: float) -> Engine:
         {
             "options": f"-c idle_in_transaction_session_timeout={_MOST_IDLE} {given} "
             f"-c timezone=UTC -c lock_timeout={int(timeout * 1000)}",
-            "connect_timeout": url.query.get("connect_timeout", str(max(2, int(timeout)))),
+            "connect_timeout": str(max(2, int(timeout))),
+            **_DEAD_CONNECTIONS,
+            **{name: value for name, value in url.query.items() if name != "options"},
         }
     )
     try:
