@@ -46,7 +46,8 @@ from cdds.service import execution, heartbeat
 from cdds.staging import Staging
 
 LEASE = timedelta(seconds=60)
-USERS = tuple(cdds.Principal(name, tenant) for tenant in ("acme", "globex") for name in ("a", "b"))
+TENANTS = ("acme", "globex")
+USERS = tuple(cdds.Principal(name, tenant) for tenant in TENANTS for name in ("a", "b"))
 
 
 @attrs.frozen(kw_only=True)
@@ -160,6 +161,9 @@ class Simulation:
         self.service.retention.sweep()
         self.service.reconcile()
         self.observer.settled()
+        for tenant in TENANTS:
+            auditor = cdds.Principal("auditor", tenant, ["audit"])
+            self.service.audit.verify(auditor, self.service.audit.head(auditor))
         return Report(
             self.world.seed,
             self.scale.days,
