@@ -236,17 +236,14 @@ def test_the_page_of_recurrences_shows_what_they_say() -> None:
     page = Path(__file__).parents[2] / "docs" / "reference" / "recurrences.md"
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     names: dict[str, Any] = {}
+    code: list[str] = []
     shown = 0
-    code = ""
     for line in "".join(blocks).splitlines():
-        more, _, expected = line.partition("  # ")
-        code += more + "\n"
-        if code.count("(") > code.count(")"):
+        if not line.startswith("# "):
+            code.append(line)
             continue
-        if expected:
-            assert str(eval(code, names)) == expected
-            shown += 1
-        else:
-            exec(code, names)
-        code = ""
+        exec("\n".join(code[:-1]), names)
+        assert str(eval(code[-1], names)) == line.removeprefix("# ")
+        code, shown = [], shown + 1
+    assert not code
     assert shown > 10

@@ -217,6 +217,18 @@ def test_known_nights(zone: str, at: str, day: datetime, expected: str) -> None:
     assert following.astimezone(clock).isoformat(" ", "minutes") == expected
 
 
+def test_a_run_that_a_gap_moves_to_the_start_counts_for_all_alike() -> None:
+    start = datetime(2024, 3, 31, 1, tzinfo=UTC)  # 03:00 in Berlin, where 02:30 is missing
+    rule = "FREQ=HOURLY;BYHOUR=2;BYMINUTE=30"
+    expected = (start, datetime(2024, 4, 1, 0, 30, tzinfo=UTC))
+    for recurrence in (
+        Daily("02:30", start=start, zone="Europe/Berlin"),
+        RRule(rule, start=start, zone="Europe/Berlin"),
+        RRule(rule + ";COUNT=2", start=start, zone="Europe/Berlin"),
+    ):
+        assert recurrence.upcoming(2, start - DAY) == expected
+
+
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Europe/Berlin"])
 def test_the_ends_of_time(zone: str) -> None:
     first = datetime.min.replace(tzinfo=UTC)

@@ -93,7 +93,10 @@ class Expansion:
             number += wait or 1
 
     def _visited(self, number: int) -> int:
-        number = max(number, self.first)
+        """Return the first period that the rule visits, from a number on, be it before the start.
+
+        Starts are moments, and compared as such: a local time in a gap may happen at the start.
+        """
         return number + (self.first - number) % self.parts.interval
 
     def _wait(self, number: int) -> int:
