@@ -158,6 +158,10 @@ def check(
     for artifact in artifacts:
         of_run[artifact["run_id"]].append(artifact)
     deleted = Counter(entry.details["run"] for entry in trail if entry.action == "artifact deleted")
+    missed = [run for run in runs if run["status"] == "missed"]
+    for run in missed:
+        _check_missed(run, of_run[run["id"]])
+    runs = [run for run in runs if run["status"] != "missed"]
     for run in runs:
         _check_run(run, of_run[run["id"]], deleted[run["id"]], place)
     _check_jobs(jobs, runs)
@@ -218,6 +222,13 @@ def _check_run(
         _check_mark(run, artifacts, place)
 
 
+def _check_missed(run: Mapping[str, Any], artifacts: list[Mapping[str, Any]]) -> None:
+    assert run["missed"] >= 1
+    assert run["missed_from"] <= run["due"]
+    assert run["error"]
+    assert artifacts == []
+
+
 def _check_mark(run: Mapping[str, Any], artifacts: list[Mapping[str, Any]], place: Place) -> None:
     """Check that the file of digests of a set that is in the lists is there, and says the same."""
     text = (place.files.exports / run["digests"]).read_text()
@@ -240,6 +251,7 @@ def _check_jobs(jobs: list[Mapping[str, Any]], runs: list[Mapping[str, Any]]) ->
     going = Counter(run["job_id"] for run in runs if run["status"] == "in progress")
     assert all(count == 1 for count in going.values())
     assert going.keys() <= {job["id"] for job in jobs}
+    assert all(job["running"] == going[job["id"]] for job in jobs)
 
 
 def _check_ends(runs: list[Mapping[str, Any]], trail: list[cdds.catalog.AuditEntry]) -> None:
