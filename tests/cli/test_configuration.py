@@ -255,7 +255,7 @@ def test_what_is_left_out_has_its_default(bare: Terminal) -> None:
     configuration = read_configuration(bare.config)
     scheduler, retention = configuration.scheduler, configuration.retention
     assert (scheduler.workers, scheduler.stop_timeout) == (2, timedelta(seconds=30))
-    assert scheduler.poll_interval == timedelta(seconds=1)
+    assert scheduler.poll_interval == timedelta(seconds=5)
     assert scheduler.lease == scheduler.retry_pause == timedelta(minutes=1)
     assert (retention.artifacts, retention.history) == (timedelta(days=30), None)
     assert configuration.signing is None
@@ -274,7 +274,7 @@ def test_every_key_is_taken(bare: Terminal, monkeypatch: pytest.MonkeyPatch) -> 
         [scheduler]
         workers = 4
         stop_timeout = "2m"
-        poll_interval = "5s"
+        poll_interval = "7s"
         lease = "10m"
         retry_pause = "30s"
         [retention]

@@ -12,19 +12,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts import RECORDS, Host, MakeHost
+from hosts import ALICE, RECORDS, Host, MakeHost, settings_of
 
 import cdds
-from cdds.catalog import JobEntry, RunEntry
+from cdds.catalog import Catalog, JobEntry, RunEntry
 from cdds.catalog.tables import JOBS
 from cdds.errors import CatalogError, JobError, SinkError
 from cdds.scheduler import Scheduler, dispatcher
 from cdds.scheduler.workers import Workers
+from cdds.service import events
 
 HOUR = timedelta(hours=1)
 POLL = timedelta(milliseconds=10)
@@ -654,3 +656,26 @@ def test_a_listener_that_exits_does_not_end_the_scheduler_in_silence(
         assert raised.wait(WAIT)
         job = host.add()
         wait_until(lambda: has_finished(host, job))
+
+
+def test_a_start_that_is_known_does_not_wait_for_the_next_look(
+    catalog_url: str, tmp_path: Path, rsa_key_and_certificate: tuple[Path, Path]
+) -> None:
+    finished = threading.Event()
+
+    def listen(event: events.Event) -> None:
+        if isinstance(event, events.RunFinished):
+            finished.set()
+
+    with Catalog(catalog_url, audit_key=b"k" * 32) as catalog:
+        service = cdds.DownloadService(
+            catalog=catalog,
+            sink=tmp_path / "storage",
+            sources={"UCS": lambda _: cdds.sources.Records(interaction=RECORDS)},
+            listeners=[listen],
+        )
+        service.preferences.set_certificate(ALICE, rsa_key_and_certificate[1].read_bytes())
+        soon = datetime.now(UTC) + timedelta(seconds=1)
+        service.jobs.add(ALICE, settings_of(recurrence=cdds.Once(soon)))
+        with Scheduler(service, poll_interval=timedelta(minutes=5)):
+            assert finished.wait(60)

@@ -155,6 +155,11 @@ class Jobs:
             query.order_by(JOBS.c.next_start, JOBS.c.id).limit(limit)
         ).all()
 
+    def first_start(self, after: datetime) -> datetime | None:
+        """Return the first moment after another one at which any job is due."""
+        query = select(JOBS.c.next_start).where(JOBS.c.next_start > after)
+        return self._connection.scalars(query.order_by(JOBS.c.next_start).limit(1)).one_or_none()
+
     def miscounted(self) -> Sequence[str]:
         """Return the jobs of which not as many runs are in progress as they say."""
         runs = select(func.count()).where(RUNS.c.job_id == JOBS.c.id, IN_PROGRESS)

@@ -87,7 +87,7 @@ class SchedulerSection(msgspec.Struct, frozen=True, kw_only=True):
 
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     stop_timeout: Span = Span(seconds=30)
-    poll_interval: Span = Span(seconds=1)
+    poll_interval: Span = Span(seconds=5)
     lease: Span = Span(minutes=1)
     retry_pause: Span = Span(minutes=1)
 

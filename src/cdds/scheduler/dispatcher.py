@@ -31,6 +31,9 @@ _SET_ASIDE = 60.0
 _SOON = 1.0
 """The seconds for which a job is set aside that the catalog failed to begin."""
 
+_TICK = 0.001
+"""The seconds by which a look is late rather than early."""
+
 _CLEANING_UP = 10.0
 """The seconds that exports have to clean up after they were cancelled."""
 
@@ -62,19 +65,20 @@ class Dispatcher:
 
     def run(self) -> None:
         """Look for what is due and hand it out, until `stop` is called."""
-        pause = self._poll_interval
+        failed = 0.0
         self._thread = threading.current_thread()
         while not self._stop.is_set():
             try:
-                self._hand_out()
-                pause = self._poll_interval
+                pause = self._hand_out()
+                failed = 0.0
             except (Exception, SystemExit) as error:  # whatever it is, it must not end all
                 # A host's handler of signals ends the main thread so; on another one it is a
                 # listener's, which would end in silence.
                 is_main = threading.current_thread() is threading.main_thread()
                 if isinstance(error, SystemExit) and is_main:
                     raise
-                pause = min(2 * pause, max(_LONGEST_PAUSE, self._poll_interval))
+                failed = max(2 * failed, self._poll_interval)
+                pause = failed = min(failed, max(_LONGEST_PAUSE, self._poll_interval))
                 _log.warning("nothing can be scheduled, trying again: %s", in_words(error))
             self._wake.wait(pause)
             self._wake.clear()
@@ -102,14 +106,26 @@ class Dispatcher:
         """Whether this very thread is one of those that it has work done on."""
         return self._thread is threading.current_thread() or self._workers.is_one_of_them()
 
-    def _hand_out(self) -> None:
+    def _hand_out(self) -> float:
+        """Hand out what is due, and return the seconds until the next look."""
         if self._workers.free and time.monotonic() >= self._chores_from:
             self._hand_out_chores()
         free = self._workers.free
-        if not free:
-            return
+        if not free:  # whoever is free again wakes it
+            return self._poll_interval
         for job_id in self._service.due.jobs(free, self._unwanted()):
             self._workers.begin(job_id, partial(self._run, job_id))
+        return self._pause()
+
+    def _pause(self) -> float:
+        """Return the seconds until something known is due, and no more than between two looks."""
+        pauses = [self._poll_interval]
+        wait = self._service.due.wait()
+        if wait is not None:
+            pauses.append(wait.total_seconds() + _TICK)
+        now = time.monotonic()
+        pauses += [until - now for until in self._set_aside.values()]
+        return max(_TICK, min(pauses))
 
     def _hand_out_chores(self) -> None:
         """Begin the chores that are due; they are looked for more seldom, being no user's."""

@@ -41,8 +41,9 @@ class Scheduler:
 
     Args:
         service: the service whose jobs are run.
-        poll_interval: how often the catalog is asked what is due, from 10 milliseconds to 5
-            minutes: a start is late by this at most while a worker is free.
+        poll_interval: how often the catalog is asked what is new, from 10 milliseconds to 5
+            minutes. While a worker is free, starts that it knew of by then begin on time, and what
+            others have added since is late by this at most.
         sweep: when artifacts past their time are removed; None for never.
         reconcile: when the catalog is held against the storage; None for never.
         remind: when the listeners are told of what expires soon; None for never.
@@ -61,7 +62,7 @@ class Scheduler:
         self,
         service: DownloadService,
         *,
-        poll_interval: timedelta = timedelta(seconds=1),
+        poll_interval: timedelta = timedelta(seconds=5),
         sweep: Recurrence | None = Hourly(1),  # noqa: B008  # a frozen value
         reconcile: Recurrence | None = Hourly(24),  # noqa: B008
         remind: Recurrence | None = Hourly(24),  # noqa: B008

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Literal, TypeAlias
 
 import attrs
@@ -72,6 +73,19 @@ class Due:
             _log.warning("not all runs that gave no sign of life are ended: %s", error)
         with self._context.catalog.read() as transaction:
             return tuple(transaction.jobs.due(transaction.now(), limit, without))
+
+    def wait(self) -> timedelta | None:
+        """Return the time until the first start that is not due yet; None where there is none.
+
+        Others may add an earlier one meanwhile.
+
+        Raises:
+            CatalogError: the catalog failed.
+        """
+        with self._context.catalog.read() as transaction:
+            now = transaction.now()
+            first = transaction.jobs.first_start(now)
+        return None if first is None else first - now
 
     def run(self, job_id: str, stop: CancelToken | None = None) -> Ran:
         """Run a job that is due on this thread; what it fails with is logged.
