@@ -56,10 +56,10 @@ class Dispatcher:
         self._poll_interval = poll_interval
         self._chores_pause = max(poll_interval, min(10 * poll_interval, _CHORES))
         self._chores_from = time.monotonic()
-        self._workers = Workers(workers)
         self._thread: threading.Thread | None = None
         self._set_aside: dict[str, float] = {}
         self._wake = threading.Event()
+        self._workers = Workers(workers, self._wake.set)
         self._stop = threading.Event()
         self._cancel = threading.Event()
 
@@ -124,7 +124,7 @@ class Dispatcher:
         if wait is not None:
             pauses.append(wait.total_seconds() + _TICK)
         now = time.monotonic()
-        pauses += [until - now for until in self._set_aside.values()]
+        pauses += [until - now for until in tuple(self._set_aside.values())]
         return max(_TICK, min(pauses))
 
     def _hand_out_chores(self) -> None:
@@ -151,10 +151,8 @@ class Dispatcher:
         if ran.outcome == "not begun":
             pause = _SOON if ran.is_transient else _SET_ASIDE
             self._set_aside[job_id] = time.monotonic() + pause
-            return
-        if ran.outcome == "nothing to do":  # others were faster: let them have it, take another one
-            self._set_aside[job_id] = time.monotonic() + self._poll_interval
-        self._wake.set()
+        elif ran.outcome == "nothing to do":  # others were faster: let them have it, take another
+            self._set_aside[job_id] = time.monotonic() + min(self._poll_interval, _SOON)
 
     def _do(self, name: str, chore: Chore) -> None:
         try:

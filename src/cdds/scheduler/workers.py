@@ -11,10 +11,14 @@ from collections.abc import Callable
 
 
 class Workers:
-    """At most `count` threads, each at a piece of work that bears a key."""
+    """At most `count` threads, each at a piece of work that bears a key.
 
-    def __init__(self, count: int) -> None:
+    `on_free` is called on the thread that has worked, once another piece of work can be begun.
+    """
+
+    def __init__(self, count: int, on_free: Callable[[], object] = lambda: None) -> None:
         self.count = count
+        self._on_free = on_free
         self._changed = threading.Condition()
         self._busy: dict[str, threading.Thread] = {}
 
@@ -62,6 +66,7 @@ class Workers:
             work()
         finally:
             self._end(key)
+            self._on_free()
 
     def _end(self, key: str) -> None:
         with self._changed:
