@@ -6,6 +6,7 @@ What is checked is read from the database and the folder, past the library.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import signal
@@ -123,13 +124,13 @@ class Stage:
             return [dict(row) for row in found.mappings()]
 
     def _left(self, cut_off: datetime) -> list[Row]:
-        jobs = self.rows("SELECT id, next_start FROM cdds_jobs WHERE retries = '[]'")
-        retries = self.rows("SELECT id, latest_start FROM cdds_jobs WHERE retries <> '[]'")
+        jobs = self.rows("SELECT id, next_start, retries FROM cdds_jobs")
+        retries = [retry for job in jobs for retry in json.loads(job["retries"])]
         runs = self.rows("SELECT id, due FROM cdds_runs WHERE status = 'in progress'")
         return [
             row
             for row in (*jobs, *retries, *runs)
-            for name in ("next_start", "latest_start", "due")
+            for name in ("next_start", "due")
             if row.get(name) is not None and moment(row[name]) <= cut_off
         ]
 
