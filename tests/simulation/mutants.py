@@ -22,7 +22,6 @@ from cdds.catalog.artifacts import Artifacts
 from cdds.catalog.jobs import Jobs
 from cdds.catalog.runs import Runs
 from cdds.catalog.tables import IN_PROGRESS, JOBS, RUNS
-from cdds.errors import RunLost
 from cdds.model import SinceLastRun, Timeframe
 from cdds.schedule import Misfire, Pending, Plan, Start, plan
 from cdds.service import claims, endings, execution, reconciliation, removal, retention
@@ -369,26 +368,6 @@ def a_cancel_that_comes_late_is_ignored() -> AbstractContextManager[object]:
         return None if run is None else attrs.evolve(run, cancel_requested=False)
 
     return replaced(Runs, "find", blind)
-
-
-@mutant
-def the_set_of_a_late_worker_is_written_to_the_catalog() -> AbstractContextManager[object]:
-    """Whoever finds its run ended adds its artifacts all the same."""
-    finish = endings.finish_run
-
-    def late(
-        transaction: Transaction, run: RunEntry, artifacts: Sequence[ArtifactEntry]
-    ) -> RunEntry:
-        try:
-            return finish(transaction, run, artifacts)
-        except RunLost:
-            transaction.artifacts.add(artifacts)
-            return run
-
-    stack = ExitStack()
-    stack.enter_context(replaced(execution, "finish_run", late))
-    stack.enter_context(replaced(execution, "remove_set", lambda *_: None))
-    return stack
 
 
 # --- retries --------------------------------------------------------------------------------------

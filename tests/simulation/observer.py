@@ -90,7 +90,6 @@ class SeenJob:
     dealt_with: datetime | None = None
     series: int = 0
     is_gone: bool = False
-    has_begun: bool = False
     in_progress: dict[str, SeenRun] = attrs.field(factory=dict, repr=False)
     outcomes: dict[datetime, str] = attrs.field(factory=dict, repr=False)
     failures: dict[datetime, int] = attrs.field(factory=dict, repr=False)
@@ -212,7 +211,6 @@ class Observer:
             self._missed(run, _moment(new["missed_from"]), new["missed"])
             return
         self.counts["runs begun"] += 1
-        job.has_begun = True
         if run.due is not None:
             self._due(run, run.due)
         self._runs[run.id] = job.in_progress[run.id] = run
@@ -398,9 +396,6 @@ class Observer:
             is_late = job.next_start is not None and job.next_start < now - timedelta(hours=2)
             self._check(not is_late, "what was due was not run", job)
             self._check(not job.owed, "a run was not tried again", (job, job.owed))
-            is_told = job.has_begun or job.dealt_with is not None or job.next_start is not None
-            is_to_run = job.settings.recurrence.is_immediate or not job.suspended
-            self._check(is_told or not is_to_run, "a job was forgotten", job)
             if job.is_on and not job.settings.is_one_time and job.retries == "[]":
                 expected = job.expected()
                 is_right = job.next_start == expected

@@ -456,8 +456,8 @@ def _replaced() -> Iterator[Rooms]:
     def pause(seconds: float) -> None:
         rooms.here().pause(seconds)
 
-    logging.getLogger("cdds").setLevel(logging.CRITICAL)
     with (
+        _silence(),
         mock.patch.object(heartbeat, "repeating", repeating),
         mock.patch.object(heartbeat, "INTERVAL", 20.0),
         mock.patch.object(service_chores, "repeating", repeating),
@@ -466,6 +466,18 @@ def _replaced() -> Iterator[Rooms]:
         mock.patch.object(uuid, "uuid4", new_id),
     ):
         yield rooms
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Have the library log nothing: what fails in a simulation is meant to."""
+    log = logging.getLogger("cdds")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def main() -> None:
