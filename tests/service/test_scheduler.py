@@ -683,3 +683,26 @@ def test_a_start_that_is_known_does_not_wait_for_the_next_look(
         service.jobs.add(ALICE, settings_of(recurrence=cdds.Once(soon)))
         with Scheduler(service, poll_interval=timedelta(minutes=5)):
             assert finished.wait(60)
+
+
+def test_a_long_run_keeps_no_chore_from_being_done(make_host: MakeHost) -> None:
+    source = Endless()
+    host = make_host(sources={"UCS": source}, lease=timedelta(days=1))
+    host.add()
+    swept = threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host.service.retention, "sweep", swept.set)
+        scheduler = Scheduler(
+            host.service, poll_interval=POLL, sweep=cdds.Hourly(1), reconcile=None, remind=None
+        )
+        with host.catalog.write() as transaction:  # not due before the run has begun
+            now = transaction.now()
+            assert transaction.chores.claim("sweep", "other", now, now + timedelta(hours=1))
+        scheduler.start(workers=2)
+        try:
+            assert source.begun.acquire(timeout=WAIT)
+            with host.catalog.write() as transaction:
+                assert transaction.chores.finish("sweep", "other", transaction.now())
+            assert swept.wait(WAIT)
+        finally:
+            scheduler.stop(AT_ONCE)

@@ -169,11 +169,10 @@ def _misfired(pending: Pending, first: datetime, now: datetime) -> Plan:
 def _not_made_up_for(pending: Pending, late: list[datetime]) -> tuple[Missed, ...]:
     spans = groupby(late, key=lambda instant: _was_busy(pending, instant))
     missed = []
-    for was_busy, instants in spans:
-        first, *rest = instants
-        missed.append(
-            Missed(first, [first, *rest][-1], 1 + len(rest), _reason(pending, was_busy=was_busy))
-        )
+    for was_busy, span in spans:
+        instants = list(span)
+        reason = _reason(pending, was_busy=was_busy)
+        missed.append(Missed(instants[0], instants[-1], len(instants), reason))
     return tuple(missed)
 
 

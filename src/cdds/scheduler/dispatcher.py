@@ -129,10 +129,12 @@ class Dispatcher:
 
     def _hand_out_chores(self) -> None:
         """Begin the chores that are due; they are looked for more seldom, being no user's."""
-        idle = self._chores.keys() - self._workers.busy
-        due = self._service.chores.due(sorted(idle))
-        # One worker is left for runs, where there are several: a chore may take very long.
-        begun = due[: max(self._workers.free - (self._workers.count > 1), 0)]
+        busy = self._chores.keys() & self._workers.busy
+        due = self._service.chores.due(sorted(self._chores.keys() - busy))
+        # One worker is left for runs, where there are several: a chore may take very long. It need
+        # not be free now, else long runs would keep all chores from being done.
+        most = max(self._workers.count - 1, 1)
+        begun = due[: min(self._workers.free, most - len(busy))]
         for name in begun:
             self._workers.begin(name, partial(self._do, name, self._chores[name]))
         if begun == due:

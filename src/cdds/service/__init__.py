@@ -2,7 +2,7 @@
 
 Place: above the exporter and the catalog, which it joins; a host puts its own screens in front of
 it. Each page of the guide is a file here. It authenticates nobody, and starts threads only for
-runs in progress.
+runs and chores in progress, which keep their leases.
 """
 
 from cdds.service.download import Download
