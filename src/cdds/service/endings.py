@@ -32,7 +32,7 @@ from cdds.service.events import Event, RunCancelled, RunFailed
 from cdds.service.reasons import in_words
 from cdds.service.retries import Again, after_failure
 
-_LAPSED = "its worker gave no sign of life; what it has left is removed"
+_LAPSED = "its worker gave no sign of life; what it has left is removed by `reconcile`"
 GIVEN_UP = "the run was given up, for it gave no sign of life; nothing of it is left"
 """What whoever works at a run is told when others have ended it meanwhile."""
 
