@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import psycopg
 import pytest
 from catalogs import SHARED_KINDS
 from sqlalchemy import Connection, MetaData, create_engine, inspect, select, text
@@ -253,6 +255,30 @@ def test_a_catalog_is_shared_by_threads(catalog_url: str) -> None:
         assert not failures
         with catalog.read() as transaction:
             assert transaction.audit.verify("t").number == 80
+
+
+def test_an_interrupt_is_not_taken_for_an_error_of_the_database(
+    new_catalog_url: NewCatalogUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def execute(cursor: psycopg.Cursor[Any], *_: object, **__: object) -> None:
+        cursor.connection.pgconn.send_query(b"SELECT 1")  # whose answer is never read
+        raise KeyboardInterrupt
+
+    with new_catalog_url("postgresql") as url, Catalog(url, audit_key=KEY) as catalog:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(psycopg.Cursor, "execute", execute)
+            with catalog.read():  # the driver cannot put its connection in order any more
+                pass
+        assert names(catalog) == set(METADATA.tables)
+
+
+def test_an_error_of_the_database_after_an_interrupt_is_told_as_such(tmp_path: Path) -> None:
+    with Catalog(tmp_path / "catalog.db", audit_key=KEY) as catalog:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            with pytest.raises(CatalogError, match="no such table"), catalog.read() as transaction:
+                transaction._connection.execute(text("SELECT * FROM absent"))
 
 
 def test_a_locked_database_is_a_clear_error(tmp_path: Path) -> None:

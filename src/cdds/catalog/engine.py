@@ -7,6 +7,7 @@ message of it holds no password and no value of a row.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -209,11 +210,27 @@ def _insert(connection: Connection) -> Any:
 
 @contextmanager
 def reporting(engine: Engine) -> Iterator[None]:
-    """Turn any error of the database into a `CatalogError`."""
+    """Turn any error of the database into a `CatalogError`.
+
+    An interrupt in the middle of a statement may come out as an error that the driver then has in
+    putting its connection in order; it is the interrupt that is raised.
+    """
+    handled = sys.exception()
     try:
         yield
     except exc.SQLAlchemyError as error:
+        for cause in _contexts(error, until=handled):
+            if not isinstance(cause, Exception):
+                raise cause from None
         raise CatalogError(f"the catalog {shown(engine)}: {_in_words(error)}") from error
+
+
+def _contexts(error: BaseException, until: BaseException | None) -> Iterator[BaseException]:
+    """Yield what was being handled when an error was raised, from the last to the first."""
+    context = error.__context__
+    while context is not None and context is not until:
+        yield context
+        context = context.__context__
 
 
 def shown(engine: Engine) -> str:
