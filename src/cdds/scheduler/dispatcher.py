@@ -2,17 +2,21 @@
 
     what is due? --> a worker: claim, export, finish --> what is due? ...
 
-Place: what a `Scheduler` does from its start to its stop. Nothing of it is kept: a dispatcher that
-dies leaves runs whose leases end, and chores likewise.
+Place: what a `Scheduler` does from its start to its stop, on a thread of its own, where no signal
+strikes between two steps. Nothing of it is kept: a dispatcher that dies leaves runs whose leases
+end, and chores likewise.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
+from queue import Empty, SimpleQueue
 
 from cdds.scheduler.chores import Chore
 from cdds.scheduler.workers import Workers
@@ -37,6 +41,11 @@ _TICK = 0.001
 _CLEANING_UP = 10.0
 """The seconds that exports have to clean up after they were cancelled."""
 
+_GLANCE = 0.5
+"""The most seconds that one who waits takes to heed a signal, or what another thread asks for."""
+
+_NAME = "cdds-scheduler"
+
 _log = logging.getLogger(__name__)
 
 
@@ -56,32 +65,35 @@ class Dispatcher:
         self._poll_interval = poll_interval
         self._chores_pause = max(poll_interval, min(10 * poll_interval, _CHORES))
         self._chores_from = time.monotonic()
-        self._thread: threading.Thread | None = None
         self._set_aside: dict[str, float] = {}
         self._wake = threading.Event()
         self._workers = Workers(workers, self._wake.set)
         self._stop = threading.Event()
         self._cancel = threading.Event()
+        self._thread = threading.Thread(target=self._run_to_the_end, name=_NAME, daemon=True)
+        self._is_over = False
+        # Unlike an event, it has no lock that a waiter could keep whom a signal interrupts.
+        self._over: SimpleQueue[None] = SimpleQueue()
 
-    def run(self) -> None:
-        """Look for what is due and hand it out, until `stop` is called."""
-        failed = 0.0
-        self._thread = threading.current_thread()
-        while not self._stop.is_set():
-            try:
-                pause = self._hand_out()
-                failed = 0.0
-            except (Exception, SystemExit) as error:  # whatever it is, it must not end all
-                # A host's handler of signals ends the main thread so; on another one it is a
-                # listener's, which would end in silence.
-                is_main = threading.current_thread() is threading.main_thread()
-                if isinstance(error, SystemExit) and is_main:
-                    raise
-                failed = max(2 * failed, self._poll_interval)
-                pause = failed = min(failed, max(_LONGEST_PAUSE, self._poll_interval))
-                _log.warning("nothing can be scheduled, trying again: %s", in_words(error))
-            self._wake.wait(pause)
-            self._wake.clear()
+    def start(self) -> None:
+        """Look for what is due and hand it out, until `stop` is called.
+
+        Raises:
+            RuntimeError: the system has no thread left.
+        """
+        self._thread.start()
+
+    def join(self, seconds: float = math.inf) -> bool:
+        """Wait until it hands out nothing more; tell whether that was so in time."""
+        until = time.monotonic() + seconds
+        while not self._is_over:
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            with suppress(Empty):
+                self._over.get(timeout=min(left, _GLANCE))
+        self._thread.join()
+        return True
 
     def stop(self) -> None:
         """Begin nothing more; what runs goes on."""
@@ -97,14 +109,38 @@ class Dispatcher:
         """Wait for what runs, and cancel it after some seconds; tell whether all has ended."""
         until = time.monotonic() + seconds
         while not self._cancel.is_set() and time.monotonic() < until:
-            if self._workers.wait(min(0.5, until - time.monotonic())):
+            if self._all_ends(min(_GLANCE, until - time.monotonic())):
                 return True
         self.cancel()
-        return self._workers.wait(_CLEANING_UP)
+        return self._all_ends(_CLEANING_UP)
 
     def is_at_work_here(self) -> bool:
         """Whether this very thread is one of those that it has work done on."""
         return self._thread is threading.current_thread() or self._workers.is_one_of_them()
+
+    def _all_ends(self, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        return self.join(seconds) and self._workers.wait(until - time.monotonic())
+
+    def _run_to_the_end(self) -> None:
+        try:
+            self._run()
+        finally:
+            self._is_over = True
+            self._over.put(None)
+
+    def _run(self) -> None:
+        failed = 0.0
+        while not self._stop.is_set():
+            try:
+                pause = self._hand_out()
+                failed = 0.0
+            except BaseException as error:  # noqa: BLE001  # not even a listener that exits ends it
+                failed = max(2 * failed, self._poll_interval)
+                pause = failed = min(failed, max(_LONGEST_PAUSE, self._poll_interval))
+                _log.warning("nothing can be scheduled, trying again: %s", in_words(error))
+            self._wake.wait(pause)
+            self._wake.clear()
 
     def _hand_out(self) -> float:
         """Hand out what is due, and return the seconds until the next look."""
@@ -114,7 +150,7 @@ class Dispatcher:
         if not free:  # whoever is free again wakes it
             return self._poll_interval
         for job_id in self._service.due.jobs(free, self._unwanted()):
-            self._workers.begin(job_id, partial(self._run, job_id))
+            self._workers.begin(job_id, partial(self._run_job, job_id))
         return self._pause()
 
     def _pause(self) -> float:
@@ -148,7 +184,7 @@ class Dispatcher:
                 del self._set_aside[job_id]
         return self._workers.busy | self._set_aside.keys()
 
-    def _run(self, job_id: str) -> None:
+    def _run_job(self, job_id: str) -> None:
         ran = self._service.due.run(job_id, self._cancel)
         if ran.outcome == "not begun":
             pause = _SOON if ran.is_transient else _SET_ASIDE

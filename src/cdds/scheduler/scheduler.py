@@ -79,7 +79,7 @@ class Scheduler:
         self._chores = chores_of(service, sweep=sweep, reconcile=reconcile, remind=remind)
         self._lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
-        self._thread: threading.Thread | None = None
+        self._is_waited_for = False
 
     def __enter__(self) -> Scheduler:
         self.start()
@@ -133,14 +133,16 @@ class Scheduler:
             JobError: an argument is out of its range, or the scheduler runs already.
         """
         _check_span("stop_timeout", stop_timeout, timedelta(), _LONGEST_STOP)
-        dispatcher = self._begin(workers)
+        dispatcher = self._begin(workers, is_waited_for=True)
         try:
             with _heeding_signals(dispatcher) if handle_signals else _heeding_nothing():
-                dispatcher.run()
-                return self._has_ended(dispatcher, stop_timeout)
-        except BaseException:  # Ctrl-C, where no signal is handled: what runs cleans up
-            self._has_ended(dispatcher, timedelta())
-            raise
+                dispatcher.start()
+                try:
+                    dispatcher.join()
+                    return self._has_ended(dispatcher, stop_timeout)
+                except BaseException:  # Ctrl-C, where no signal is handled: what runs cleans up
+                    self._has_ended(dispatcher, timedelta())
+                    raise
         finally:
             dispatcher.cancel()
             self._end(dispatcher)
@@ -154,7 +156,12 @@ class Scheduler:
         Raises:
             JobError: `workers` is out of its range, or the scheduler runs already.
         """
-        self._begin(workers, on_thread=True)
+        dispatcher = self._begin(workers)
+        try:
+            dispatcher.start()
+        except BaseException:
+            self._end(dispatcher)
+            raise
 
     def stop(self, timeout: timedelta = _STOP_TIMEOUT) -> bool:
         """Begin nothing more, and return when what runs has ended; tell whether all has.
@@ -171,30 +178,25 @@ class Scheduler:
         """
         _check_span("timeout", timeout, timedelta(), _LONGEST_STOP)
         with self._lock:
-            dispatcher, thread = self._dispatcher, self._thread
+            dispatcher, is_waited_for = self._dispatcher, self._is_waited_for
         if dispatcher is None:
             return True
         dispatcher.stop()
-        if thread is None or dispatcher.is_at_work_here():
+        if is_waited_for or dispatcher.is_at_work_here():
             return False
-        thread.join()
         has_ended = self._has_ended(dispatcher, timeout)
         self._end(dispatcher)
         return has_ended
 
-    def _begin(self, workers: int, *, on_thread: bool = False) -> Dispatcher:
+    def _begin(self, workers: int, *, is_waited_for: bool = False) -> Dispatcher:
         check_number(workers, "workers", 1, _MOST_WORKERS)
         with self._lock:
             if self._dispatcher is not None:
                 raise JobError("the scheduler runs already; stop it first, or make another one")
-            dispatcher = Dispatcher(
+            self._dispatcher = dispatcher = Dispatcher(
                 self._service, self._chores, workers=workers, poll_interval=self._poll_interval
             )
-            if on_thread:
-                thread = threading.Thread(target=dispatcher.run, name="cdds-scheduler", daemon=True)
-                thread.start()
-                self._thread = thread
-            self._dispatcher = dispatcher
+            self._is_waited_for = is_waited_for
         return dispatcher
 
     def _has_ended(self, dispatcher: Dispatcher, timeout: timedelta) -> bool:
@@ -206,7 +208,7 @@ class Scheduler:
     def _end(self, dispatcher: Dispatcher) -> None:
         with self._lock:
             if self._dispatcher is dispatcher:
-                self._dispatcher = self._thread = None
+                self._dispatcher = None
 
 
 def _check_span(name: str, value: object, least: timedelta, most: timedelta) -> None:
