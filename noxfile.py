@@ -28,7 +28,10 @@ def tests(session: nox.Session) -> None:
     """Run the tests on the built wheel, on all processors; arguments after -- go to pytest."""
     install_wheel(session)
     install_group(session, "test")
-    session.run("pytest", "-m", "not slow", "-n", "auto", "--dist", "worksteal", *session.posargs)
+    at_once = ("-n", "auto", "--dist", "worksteal")
+    # None takes so long: one that hangs says where, instead of keeping all others waiting.
+    limit = ("--timeout", "900")
+    session.run("pytest", "-m", "not slow", *at_once, *limit, *session.posargs)
 
 
 @nox.session
