@@ -20,6 +20,7 @@ from cdds.sample._load import load
 from cdds.sample._mix import Mix
 from cdds.sample._spelling import SPELLINGS
 
+_LONGEST_PASSWORD = 4096
 _MIXES = {
     "default": Mix.DEFAULT,
     "email": Mix.EMAIL_HEAVY,
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(f"error: {error}")
         return 1
     except OSError as error:
-        _tell(f"error: {error.filename}: {error.strerror}")
+        _tell(f"error: {error.filename or 'standard output'}: {error.strerror}")
         return 1
     return 0
 
@@ -86,8 +87,8 @@ def _run(options: argparse.Namespace) -> None:
             recycle_after=options.recycle_after,
             on_progress=on_progress,
         )
-    for table, count in loaded.rows.items():
-        print(f"{table:<16} {count:>12,}")
+    lines = (f"{table:<16} {count:>12,}" for table, count in loaded.rows.items())
+    print(*lines, sep="\n", flush=True)
 
 
 def _refuse_password(url: str) -> None:
@@ -98,11 +99,15 @@ def _refuse_password(url: str) -> None:
 
 
 def _first_line(path: Path) -> str:
-    with path.open(encoding="utf-8", errors="surrogateescape") as file:
-        line = file.readline().rstrip("\r\n")
-    if not line:
-        raise JobError(f"the first line of {path} should be a password, and is empty")
-    return line
+    with path.open("rb") as file:
+        line = file.readline(_LONGEST_PASSWORD).rstrip(b"\r\n")
+    try:
+        password = line.decode()
+    except UnicodeDecodeError:
+        password = ""
+    if not password:
+        raise JobError(f"the first line of {path} should be a password, and is no text")
+    return password
 
 
 @contextmanager

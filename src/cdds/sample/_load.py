@@ -62,7 +62,7 @@ def load(
         names: how tables and columns are spelled: "upper" (``QUEUENAME``), "lower"
             (``queuename``) or "camel" (``queueName``).
         password: the user's in PostgreSQL.
-        recycle_after: makes only so many interactions anew, and remembers them (4 KB each in the
+        recycle_after: makes only so many interactions anew, and remembers them (20 KB each in the
             default mix). Those after them have keys, threads and times of their own, and the
             bodies of the first; so have their documents. It is for speed alone.
         on_progress: is called with how many more interactions are written.

@@ -205,3 +205,7 @@ create index interaction_contactid on "Interaction" ("CONTACTID");
 create index attachment_documentid on "Attachment" ("DOCUMENTID");
 create index contact_modifieddate on "Contact" ("MODIFIEDDATE");
 create index contactattribute_contactid on "ContactAttribute" ("CONTACTID");
+
+-- What the planner should know of them.
+analyze "Interaction", "EmailIn", "EmailOut", "Chat", "PhoneCall", "Callback", "CoBrowse",
+    "Document", "Attachment", "Contact", "ContactAttribute";
