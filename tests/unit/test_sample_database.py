@@ -296,6 +296,37 @@ def test_both_databases_have_the_same_layout(filled: Any) -> None:
 
 
 @each_kind
+def test_keys_and_indexes_are_those_of_the_layout(filled: Any, kind: str) -> None:
+    references, indexes = set(), set()
+    with connected(filled(kind, "upper")) as connection:
+        inspector = sqlalchemy.inspect(connection)
+        for table in TABLES.values():
+            keys = {"Attachment": ["ENTITYID", "DOCUMENTID"], "Contact": ["CONTACTID"]}
+            primary = inspector.get_pk_constraint(table)["constrained_columns"]
+            assert primary == keys.get(table, ["ID"])
+            for key in inspector.get_foreign_keys(table):
+                references.add((table, *key["constrained_columns"], key["referred_table"]))
+            for index in inspector.get_indexes(table):
+                indexes.add((table, *index["column_names"]))
+
+    of_interaction = ("EmailIn", "EmailOut", "Chat", "PhoneCall", "Callback", "CoBrowse")
+    assert references == {
+        *((table, "ID", "Interaction") for table in of_interaction),
+        ("Attachment", "ENTITYID", "Interaction"),
+        ("Attachment", "DOCUMENTID", "Document"),
+        ("ContactAttribute", "CONTACTID", "Contact"),
+    }
+    assert indexes == {
+        ("Interaction", "STARTDATE"),
+        ("Interaction", "MEDIATYPEID", "STARTDATE"),
+        ("Interaction", "CONTACTID"),
+        ("Attachment", "DOCUMENTID"),
+        ("Contact", "MODIFIEDDATE"),
+        ("ContactAttribute", "CONTACTID"),
+    }
+
+
+@each_kind
 def test_times_can_be_selected_in_the_database(filled: Any, kind: str) -> None:
     records = list(sample.interactions(COUNT, seed=3, mix=EVEN))
     first, last = sorted(record["STARTDATE"] for record in records)[50:151:100]
@@ -503,6 +534,16 @@ def test_a_file_that_was_there_stays_there(tmp_path: Path) -> None:
         sample.load(f"sqlite:///{path}", on_progress=raise_interrupted)
 
     assert path.read_bytes() == b""
+
+
+def test_a_file_that_is_no_database_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "ucs.db"
+    path.write_bytes(b"no database " * 1000)
+
+    with pytest.raises(SourceError, match="not a database"):
+        sample.load(f"sqlite:///{path}")
+
+    assert path.read_bytes() == b"no database " * 1000
 
 
 def raise_interrupted(_: int) -> None:

@@ -174,9 +174,7 @@ def _sqlite(url: URL, names: str) -> Iterator[SQLite]:
         if not was_there and path.exists() and not path.stat().st_size:
             path.unlink()  # opening it has made it
         if isinstance(error, sqlite3.Error):
-            raise _in_words(
-                error, url, is_harmless=isinstance(error, sqlite3.OperationalError)
-            ) from error
+            raise _in_words(error, url) from error
         raise
 
 
@@ -244,18 +242,17 @@ def _postgresql(url: URL, names: str) -> Iterator[PostgreSQL]:
     except psycopg.ProgrammingError as error:
         if error.sqlstate is None:  # the driver's own: an option that is none
             raise JobError("the URL of the database has an option that is none") from None
-        raise _in_words(error, url, is_harmless=False) from error
+        raise _in_words(error, url) from error
     except psycopg.Error as error:
-        is_harmless = isinstance(error, psycopg.OperationalError)
-        raise _in_words(error, url, is_harmless=is_harmless) from error
+        raise _in_words(error, url) from error
 
 
 def _columns(table: Table) -> str:
     return ", ".join(f'"{column}"' for column in table.columns)
 
 
-def _in_words(error: Exception, url: URL, *, is_harmless: bool) -> SourceError:
-    """Put an error of a driver into words; only a harmless one's do not quote rows."""
-    words = str(error).strip().partition("\n")[0] if is_harmless else type(error).__name__
-    where = printable(url.set(query={}, password=None).render_as_string())
-    return SourceError(f"the database {where}: {printable(words)[:300]}")
+def _in_words(error: Exception, url: URL) -> SourceError:
+    """Put an error of a driver into words: its first line, for the others quote rows."""
+    words = str(error).strip().partition("\n")[0] or type(error).__name__
+    where = url.set(query={}).render_as_string(hide_password=True)
+    return SourceError(f"the database {printable(where)}: {printable(words)[:300]}")

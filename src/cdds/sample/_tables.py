@@ -1,8 +1,9 @@
 """How a UCS database keeps the records: which tables, which columns, which of their fields.
 
 Place: over the makers of records, below `_load`. A record that is merged in the export is taken
-apart here, into rows of plain values that SQLite and PostgreSQL both take. It refuses a record
-whose kind has no place; what has no column is listed in `LEFT_OUT`.
+apart here, into rows of plain values. It refuses a record whose kind has no place. One field is
+left out: only mails that came in have a column for their header. That of a mail that went out
+still begins its original document.
 """
 
 from base64 import b64decode
@@ -14,13 +15,6 @@ import orjson
 
 from cdds.sample._fields import ATTRIBUTE, CONTACT, INTERACTION
 from cdds.sample._lines import Record
-
-LEFT_OUT: Mapping[str, frozenset[str]] = {"EmailOut": frozenset({"HEADER"})}
-"""The fields of a record that the database does not keep, by the table of its kind.
-
-Only mails that came in have a column for their header. The header of a mail that went out still
-begins its original document.
-"""
 
 _KEYS = {"ID", "THREADID", "DOCUMENTID", "ENTITYID"}
 _INSTANTS = {
