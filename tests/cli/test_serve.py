@@ -1,4 +1,4 @@
-"""`cdds serve`: what is due is run, each run is told in a line, and a signal ends it cleanly."""
+"""`cdds serve`: runs what is due, tells of it and of what expires, and a signal ends it cleanly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ import attrs
 import pytest
 from terminals import Terminal
 
-from cdds.catalog import ArtifactEntry, JobSettings, RunEntry, RunProgress
+from cdds.catalog import ArtifactEntry, CertificateEntry, JobSettings, RunEntry, RunProgress
 from cdds.cli.serve import _telling_once, line_of
 from cdds.cli.telling import telling_warnings
+from cdds.crypto.selfsigned import self_signed
 from cdds.service import events
 
 PATIENCE = 60
@@ -122,21 +123,54 @@ def test_a_line_tells_when_which_run_of_whom(event: events.Event, said: str) -> 
     assert line.startswith("2026-01-31T08:00:00Z run 7b2b8a0e-")
 
 
-def test_what_is_no_news_of_a_run_has_no_line() -> None:
+def artifact_entry(**changes: Any) -> ArtifactEntry:
     texts = dict.fromkeys(("name", "run_id", "job_id", "tenant", "owner", "title", "dataset"), "x")
     numbers = dict.fromkeys(("size", "part", "parts"), 1)
     moments = dict.fromkeys(("created", "expires"), MORNING)
     given: dict[str, Any] = {**texts, **numbers, **moments, "sha256": "x"}
-    artifact = ArtifactEntry(**given)
-    assert line_of(events.ArtifactStored(at=MORNING, artifact=artifact)) is None
+    return ArtifactEntry(**given | changes)
+
+
+def certificate_entry(**changes: Any) -> CertificateEntry:
+    entry = CertificateEntry(
+        tenant="acme",
+        user="alice",
+        certificate="-----BEGIN CERTIFICATE-----",
+        fingerprint="aa" * 32,
+        uploaded=MORNING,
+        expires=datetime(2026, 2, 5, 12, tzinfo=UTC),
+    )
+    return attrs.evolve(entry, **changes)
+
+
+def test_what_is_no_news_has_no_line() -> None:
+    assert line_of(events.ArtifactStored(at=MORNING, artifact=artifact_entry())) is None
+
+
+def test_what_expires_is_told_with_whose_it_is_and_when() -> None:
+    certificate = events.CertificateExpiring(at=MORNING, certificate=certificate_entry())
+    assert line_of(certificate) == (
+        "2026-01-31T08:00:00Z the certificate of acme/alice expires at 2026-02-05T12:00:00Z; "
+        "later exports need a new one"
+    )
+    artifact = artifact_entry(name="export.zip", tenant="acme", owner="alice", title="Backup")
+    assert line_of(events.ArtifactExpiring(at=MORNING, artifact=artifact)) == (
+        "2026-01-31T08:00:00Z artifact export.zip (acme/alice: Backup) is gone at "
+        "2026-01-31T08:00:00Z"
+    )
 
 
 @pytest.mark.parametrize("title", ["a\u202eb", "a\u2066b\u2028c"])
 def test_a_line_is_no_order_to_a_terminal(title: str) -> None:
     settings = JobSettings(title=title, source="UCS", dataset="Interaction")
-    line = line_of(events.RunStarted(at=MORNING, run=run_entry(settings=settings, owner=title)))
-    assert line is not None
-    assert line.isprintable()
+    for event in (
+        events.RunStarted(at=MORNING, run=run_entry(settings=settings, owner=title)),
+        events.ArtifactExpiring(at=MORNING, artifact=artifact_entry(title=title, owner=title)),
+        events.CertificateExpiring(at=MORNING, certificate=certificate_entry(user=title)),
+    ):
+        line = line_of(event)
+        assert line is not None
+        assert line.isprintable()
 
 
 # --- once -----------------------------------------------------------------------------------------
@@ -180,6 +214,15 @@ def test_the_log_tells_what_no_event_told(capsys: pytest.CaptureFixture[str]) ->
     assert said[0].endswith(" failed: no source")
     assert said[1:] == ["cdds: warning: it failed unseen", "cdds: warning: it could not be begun"]
     assert log.filters == []
+
+
+def test_a_certificate_that_expires_soon_is_told_once(bare: Terminal) -> None:
+    _, certificate = self_signed("alice", now=datetime.now(UTC) - timedelta(days=1), days=5)
+    (bare.home / "cert.pem").write_bytes(certificate)
+    bare("preferences", "set", bare.home / "cert.pem")
+    (line,) = bare("serve", "--once").err.splitlines()
+    assert " the certificate of acme/alice expires at " in line
+    assert bare("serve", "--once").err == ""
 
 
 def test_once_that_is_stopped_leaves_nothing(terminal: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""`cdds serve`: runs a scheduler, and tells of each run in a line on standard error.
+"""`cdds serve`: runs a scheduler, and tells of runs and reminders in lines on standard error.
 
 Place: a command, over `cdds.scheduler`. It opens no port; SIGTERM, SIGHUP and Ctrl-C end it
 cleanly.
@@ -20,6 +20,7 @@ from cdds.errors import CddsError
 
 if TYPE_CHECKING:
     import argparse
+    from datetime import datetime
 
     from cdds.catalog import RunEntry
     from cdds.cli.configuration import Configuration, SchedulerSection
@@ -111,7 +112,6 @@ def _telling_once() -> Iterator[_Teller]:
 
 def line_of(event: Event) -> str | None:
     """Return the line of a log for an event, if it has one; never the content of a record."""
-    from cdds.cli.shapes import moment
     from cdds.location import printable
     from cdds.service import events
 
@@ -127,11 +127,29 @@ def line_of(event: Event) -> str | None:
             what = "cancelled"
         case events.RunMissed():
             what = _missed(event.run)
+        case events.ArtifactExpiring(artifact=artifact):
+            whose = f"{artifact.tenant}/{artifact.owner}: {artifact.title}"
+            what = f"artifact {artifact.name} ({whose}) is gone at {_second(artifact.expires)}"
+        case events.CertificateExpiring(certificate=entry):
+            whose = f"{entry.tenant}/{entry.user}"
+            what = f"the certificate of {whose} expires at {_second(entry.expires)}; "
+            what += "later exports need a new one"
         case _:
             return None
-    run, at = event.run, moment(event.at.replace(microsecond=0))
-    whose = f"{run.tenant}/{run.owner}: {run.title}"
-    return printable(f"{at} run {run.id} ({whose}) {what}")
+    return printable(f"{_second(event.at)} {_subject(event)}{what}")
+
+
+def _second(at: datetime) -> str:
+    """Return a moment to the second."""
+    from cdds.cli.shapes import moment
+
+    return moment(at.replace(microsecond=0))
+
+
+def _subject(event: Event) -> str:
+    """Return which run an event is of, and whose; nothing where it is of none."""
+    run: RunEntry | None = getattr(event, "run", None)
+    return "" if run is None else f"run {run.id} ({run.tenant}/{run.owner}: {run.title}) "
 
 
 def _missed(run: RunEntry) -> str:
