@@ -69,6 +69,12 @@ def threads_left() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("cdds-")]
 
 
+def stop_when_it_runs(scheduler: Scheduler) -> None:
+    """Stop a scheduler that another thread is about to start, so that no test waits for ever."""
+    wait_until(lambda: scheduler._dispatcher is not None)
+    scheduler.stop()
+
+
 class Endless:
     """A source that gives records until it is told to end."""
 
@@ -186,10 +192,13 @@ def test_it_runs_for_ever_until_another_thread_stops_it(host: Host) -> None:
     for number in range(2):
         with ThreadPoolExecutor(1) as threads:
             ran = threads.submit(scheduler.run_forever, workers=1)
-            job = host.add(title=f"Round {number}")
-            wait_until(partial(has_finished, host, job))
-            assert not ran.done()
-            assert not scheduler.stop()  # it is asked, and not waited for
+            try:
+                job = host.add(title=f"Round {number}")
+                wait_until(partial(has_finished, host, job))
+                assert not ran.done()
+            finally:
+                has_ended = scheduler.stop()
+            assert not has_ended  # it is asked, and not waited for
             assert ran.result(WAIT)
     assert scheduler.stop()
 
@@ -204,9 +213,11 @@ def test_a_stop_waits_for_what_runs_and_begins_nothing_more(make_host: MakeHost)
     waiting = host.add(title="Waiting")
     with ThreadPoolExecutor(1) as threads:
         stopped = threads.submit(scheduler.stop, timedelta(seconds=WAIT))
-        wait_until(lambda: "cdds-scheduler" not in threads_left())
-        assert not stopped.done()
-        source.ended.set()
+        try:
+            wait_until(lambda: "cdds-scheduler" not in threads_left())
+            assert not stopped.done()
+        finally:
+            source.ended.set()
         assert stopped.result(WAIT)
     assert has_finished(host, running)
     assert runs_of(host, waiting) == []
@@ -487,10 +498,12 @@ def test_no_signal_is_handled_unless_it_is_asked_for(host: Host) -> None:
         assert [signal.getsignal(number) for number in SIGNALS] == before
 
     def look() -> None:
-        job = host.add()
-        wait_until(lambda: has_finished(host, job))
-        seen.extend(signal.getsignal(number) for number in SIGNALS)
-        scheduler.stop()
+        try:
+            job = host.add()
+            wait_until(lambda: has_finished(host, job))
+            seen.extend(signal.getsignal(number) for number in SIGNALS)
+        finally:
+            stop_when_it_runs(scheduler)
 
     with ThreadPoolExecutor(1) as threads:
         looked = threads.submit(look)
@@ -507,10 +520,14 @@ def test_a_signal_stops_it_and_the_handlers_of_before_are_back(
     scheduler = scheduler_of(host)
 
     def send() -> None:
-        wait_until(lambda: signal.getsignal(signal.SIGINT) is not before[1])
-        job = host.add()
-        wait_until(lambda: has_finished(host, job))
-        os.kill(os.getpid(), number)
+        try:
+            wait_until(lambda: signal.getsignal(signal.SIGINT) is not before[1])
+            job = host.add()
+            wait_until(lambda: has_finished(host, job))
+            os.kill(os.getpid(), number)
+        except BaseException:
+            stop_when_it_runs(scheduler)
+            raise
 
     with ThreadPoolExecutor(1) as threads:
         sent = threads.submit(send)
@@ -527,10 +544,15 @@ def test_a_second_signal_cancels_what_runs(make_host: MakeHost) -> None:
     scheduler = scheduler_of(host)
 
     def send() -> None:
-        assert source.begun.acquire(timeout=WAIT)
-        os.kill(os.getpid(), signal.SIGTERM)
-        wait_until(lambda: scheduler._dispatcher and scheduler._dispatcher._stop.is_set())
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            assert source.begun.acquire(timeout=WAIT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            wait_until(lambda: scheduler._dispatcher and scheduler._dispatcher._stop.is_set())
+            os.kill(os.getpid(), signal.SIGINT)
+        except BaseException:
+            source.ended.set()
+            stop_when_it_runs(scheduler)
+            raise
 
     with ThreadPoolExecutor(1) as threads:
         sent = threads.submit(send)
@@ -625,8 +647,9 @@ def test_an_interrupt_without_a_handler_lets_what_runs_clean_up(make_host: MakeH
     job = host.add()
 
     def send() -> None:
-        assert source.begun.acquire(timeout=WAIT)
-        os.kill(os.getpid(), signal.SIGINT)
+        has_begun = source.begun.acquire(timeout=WAIT)
+        os.kill(os.getpid(), signal.SIGINT)  # whatever has become of it, or the test never ends
+        assert has_begun
 
     with ThreadPoolExecutor(1) as threads:
         sent = threads.submit(send)
