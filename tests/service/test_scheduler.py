@@ -589,6 +589,14 @@ def test_only_the_main_thread_can_handle_signals(host: Host) -> None:
         {"reconcile": 24},
         {"remind": cdds.Hourly},
         {"sweep": cdds.Once()},  # which would never be done again
+        {"sweep": cdds.Hourly(1, until=datetime(2100, 1, 1, tzinfo=UTC))},  # nor would these
+        {"remind": cdds.Daily("03:00", start=datetime(2026, 1, 1, tzinfo=UTC), count=1)},
+        {"reconcile": cdds.RRule("FREQ=DAILY;COUNT=9", start=datetime(2026, 1, 1, tzinfo=UTC))},
+        {
+            "reconcile": cdds.RRule(
+                "FREQ=DAILY;UNTIL=20990101T000000Z", start=datetime(2026, 1, 1, tzinfo=UTC)
+            )
+        },
     ],
     ids=str,
 )

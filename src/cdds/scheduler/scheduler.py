@@ -46,10 +46,12 @@ class Scheduler:
             others have added since is late by this at most.
         sweep: when artifacts past their time are removed; None for never.
         reconcile: when the catalog is held against the storage; None for never.
-        remind: when the listeners are told of what expires soon; None for never.
+        remind: when the listeners are told of what expires soon; None for never. On a catalog for
+            which one of these was never done it is done at once, whatever its start, and from then
+            on when its recurrence says so.
 
     Raises:
-        JobError: an argument is out of its range.
+        JobError: an argument is out of its range, or a recurrence of the host's own work ends.
 
     >>> scheduler = Scheduler(service)
     >>> scheduler.run_pending()  # what is due now, on this thread: for cron or a loop of your own
@@ -71,9 +73,10 @@ class Scheduler:
             raise JobError("a scheduler takes a cdds.DownloadService")
         _check_span("poll_interval", poll_interval, _SHORTEST_POLL, _LONGEST_POLL)
         for name, recurrence in (("sweep", sweep), ("reconcile", reconcile), ("remind", remind)):
-            recurs = isinstance(recurrence, Recurrence) and not isinstance(recurrence, Once)
-            if recurrence is not None and not recurs:
-                raise JobError(f"{name} takes what recurs, such as cdds.Hourly(1), or None")
+            if recurrence is not None and not _recurs_for_ever(recurrence):
+                raise JobError(
+                    f"{name} takes what recurs without an end, such as cdds.Hourly(1), or None"
+                )
         self._service = service
         self._poll_interval = poll_interval.total_seconds()
         self._chores = chores_of(service, sweep=sweep, reconcile=reconcile, remind=remind)
@@ -209,6 +212,12 @@ class Scheduler:
         with self._lock:
             if self._dispatcher is dispatcher:
                 self._dispatcher = None
+
+
+def _recurs_for_ever(recurrence: object) -> bool:
+    if not isinstance(recurrence, Recurrence) or isinstance(recurrence, Once):
+        return False
+    return recurrence.until is None and recurrence.count is None
 
 
 def _check_span(name: str, value: object, least: timedelta, most: timedelta) -> None:
