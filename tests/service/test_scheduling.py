@@ -297,6 +297,65 @@ LASTING = [
 ]
 
 
+class Ending:
+    """A source that raises what ends a process, until it is told to go on."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error: BaseException | None = error
+
+    def __call__(self, _: str) -> cdds.sources.Records:
+        if self.error is not None:
+            raise self.error
+        return cdds.sources.Records(interaction=RECORDS)
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), SystemExit("stopped"), GeneratorExit()])
+def test_a_run_whose_host_exits_is_tried_again_as_if_its_worker_had_died(
+    make_host: MakeHost, error: BaseException
+) -> None:
+    """Also when the host always does: it is tried no more often than any other."""
+    source = Ending(error)
+    host = make_host(sources={"UCS": source})
+    job = hourly(host, max_retries=2, misfire="each")
+    due = host.clock.moment = first_start(job)
+    for attempt, minutes in enumerate([1, 4], start=1):
+        with pytest.raises(type(error)):
+            host.service.run_due()
+        entry = present(host, job)
+        assert (entry.retrying, entry.failures) == (due, attempt)
+        assert entry.next_start == host.clock.moment + minutes * MINUTE
+        assert (entry.latest_status, entry.is_running) == ("failed", False)
+        host.clock.moment = entry.next_start
+    with pytest.raises(type(error)):
+        host.service.run_due()
+    assert (present(host, job).retrying, present(host, job).next_start) == (None, due + HOUR)
+    assert {run.error for run in history(host, job)} == {f"it failed with {type(error).__name__}"}
+
+
+def test_a_run_that_a_host_interrupts_is_due_again_at_once(make_host: MakeHost) -> None:
+    source = Ending(KeyboardInterrupt())
+    host = make_host(sources={"UCS": source})
+    job = hourly(host, max_retries=0)
+    due = host.clock.moment = first_start(job)
+    for _ in range(3):  # which is no fault of its own, so it is not counted
+        with pytest.raises(KeyboardInterrupt):
+            host.service.run_due()
+        entry = present(host, job)
+        assert (entry.retrying, entry.failures, entry.next_start) == (due, 0, host.clock.moment)
+    source.error = None
+    (run,) = run_all_due(host)
+    assert (run.due, run.attempt) == (due, 4)
+
+
+def test_a_run_on_request_that_ends_with_its_host_is_not_tried_again(make_host: MakeHost) -> None:
+    host = make_host(sources={"UCS": Ending(SystemExit(0))})
+    job = hourly(host)
+    with pytest.raises(SystemExit):
+        host.service.jobs.run_now(host.alice, job.id)
+    assert present(host, job).next_start == job.next_start
+    assert present(host, job).retries == ()
+
+
 @pytest.mark.parametrize("error", TRANSIENT, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("recurrence", ["once", "delayed", "hourly"])
 def test_a_run_is_tried_again_after_longer_and_longer_pauses(
