@@ -27,6 +27,7 @@ from cdds.errors import CatalogError, JobError, SinkError
 from cdds.scheduler import Scheduler, dispatcher
 from cdds.scheduler.workers import Workers
 from cdds.service import events
+from cdds.service.due import Found
 
 HOUR = timedelta(hours=1)
 POLL = timedelta(milliseconds=10)
@@ -281,9 +282,7 @@ def test_no_more_is_in_progress_than_there_are_workers(make_host: MakeHost) -> N
     with scheduler_of(host) as scheduler:
         for _ in range(2):
             assert source.begun.acquire(timeout=WAIT)
-        looks = threading.Semaphore(0)
-        real = host.service.due.jobs
-        host.service.due.jobs = lambda *a: (looks.release(), real(*a))[1]  # type: ignore[method-assign, func-returns-value]
+        assert not source.begun.acquire(timeout=0.2)  # while it looks again and again
         states = Counter(host.service.jobs.get(host.alice, job.id).latest_status for job in jobs)
         assert states == {"in progress": 2, None: 3}
         source.ended.set()
@@ -534,7 +533,7 @@ def test_a_signal_stops_it_and_the_handlers_of_before_are_back(
         assert scheduler.run_forever(handle_signals=True)
         sent.result(WAIT)
     assert [signal.getsignal(each) for each in SIGNALS] == before
-    assert threads_left() == []
+    wait_until(lambda: not threads_left())  # the one that was asked to stop it may be at its end
 
 
 def test_a_second_signal_cancels_what_runs(make_host: MakeHost) -> None:
@@ -671,22 +670,58 @@ def test_an_interrupt_without_a_handler_lets_what_runs_clean_up(make_host: MakeH
 
 
 def test_a_listener_that_exits_does_not_end_the_scheduler_in_silence(
-    make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
+    host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    host = make_host()
-    real, raised = host.service.due.jobs, threading.Event()
+    real, raised = host.service.due.look, threading.Event()
 
-    def jobs(*arguments: Any) -> tuple[str, ...]:
+    def look(*arguments: Any) -> Found:
         if not raised.is_set():
             raised.set()
             raise SystemExit  # as a listener does that is told of a run whose lease has ended
         return real(*arguments)
 
-    monkeypatch.setattr(host.service.due, "jobs", jobs)
+    monkeypatch.setattr(host.service.due, "look", look)
     with scheduler_of(host):
         assert raised.wait(WAIT)
         job = host.add()
         wait_until(lambda: has_finished(host, job))
+    assert "nothing can be scheduled, trying again: it failed with SystemExit" in caplog.text
+
+
+def test_a_start_that_comes_while_the_catalog_is_asked_is_looked_for_at_once(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not found by the look itself, and over when it is asked what comes next."""
+    host.add(recurrence=cdds.Once(host.clock.moment + timedelta(milliseconds=5)))
+    real = host.service.due.look
+
+    def look(*arguments: Any) -> Found:
+        found = real(*arguments)
+        host.clock.advance(milliseconds=10)
+        return found
+
+    monkeypatch.setattr(host.service.due, "look", look)
+    looking = dispatcher.Dispatcher(host.service, {}, workers=2, poll_interval=300)
+    assert looking._hand_out() <= dispatcher._TICK
+    assert looking._workers.busy == frozenset()
+
+
+def test_what_is_due_and_cannot_begin_is_not_looked_for_at_once(make_host: MakeHost) -> None:
+    """Else a scheduler would ask all the time until the run before has ended."""
+    source = Stuck()
+    host = make_host(sources={"UCS": source}, lease=timedelta(days=9))
+    job = host.add(recurrence=cdds.Hourly(24))
+    assert job.next_start is not None
+    host.clock.moment = job.next_start
+    looking = dispatcher.Dispatcher(host.service, {}, workers=2, poll_interval=300)
+    looking._hand_out()
+    try:
+        assert source.begun.acquire(timeout=WAIT)
+        host.clock.moment += timedelta(days=1)
+        assert looking._hand_out() == 300
+    finally:
+        source.ended.set()
+    assert looking._workers.wait(WAIT)
 
 
 def test_a_start_that_is_known_does_not_wait_for_the_next_look(

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from queue import Empty, SimpleQueue
 
@@ -149,14 +150,15 @@ class Dispatcher:
         free = self._workers.free
         if not free:  # whoever is free again wakes it
             return self._poll_interval
-        for job_id in self._service.due.jobs(free, self._unwanted()):
+        found = self._service.due.look(free, self._unwanted())
+        for job_id in found.jobs:
             self._workers.begin(job_id, partial(self._run_job, job_id))
-        return self._pause()
+        return self._pause(found.at)
 
-    def _pause(self) -> float:
+    def _pause(self, looked: datetime) -> float:
         """Return the seconds until something known is due, and no more than between two looks."""
         pauses = [self._poll_interval]
-        wait = self._service.due.wait()
+        wait = self._service.due.wait(looked)
         if wait is not None:
             pauses.append(wait.total_seconds() + _TICK)
         now = time.monotonic()
