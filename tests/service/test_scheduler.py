@@ -290,6 +290,29 @@ def test_no_more_is_in_progress_than_there_are_workers(make_host: MakeHost) -> N
         assert scheduler.stop()
 
 
+@pytest.mark.parametrize("most", [1, 3])
+def test_as_many_runs_of_a_job_are_in_progress_as_it_allows(make_host: MakeHost, most: int) -> None:
+    source = Stuck()
+    host = make_host(sources={"UCS": source}, lease=timedelta(days=1))
+    host.clock.moment = host.clock.moment.replace(hour=1, minute=30)
+    job = host.add(recurrence=cdds.Hourly(1), misfire="each", max_instances=most)
+    host.clock.advance(hours=5)
+    scheduler = scheduler_of(host, poll_interval=timedelta(minutes=5))
+    scheduler.start(workers=6)
+    try:
+        for _ in range(most):
+            assert source.begun.acquire(timeout=WAIT)
+        assert not source.begun.acquire(timeout=0.2)
+        assert Counter(run.status for run in runs_of(host, job)) == {"in progress": most}
+        assert threads_left().count(f"cdds-{job.id}") == most
+        source.ended.set()
+        wait_until(lambda: [run.status for run in runs_of(host, job)] == ["finished"] * 5)
+    finally:
+        source.ended.set()
+        assert scheduler.stop()
+    assert len({run.due for run in runs_of(host, job)}) == 5
+
+
 # Many on one catalog.
 
 
@@ -415,7 +438,7 @@ def test_a_thread_that_cannot_be_started_takes_no_place(
     with pytest.raises(RuntimeError):
         workers.begin("job", lambda: None)
     monkeypatch.setattr(threading.Thread, "start", started)
-    assert (workers.free, workers.busy) == (1, frozenset())
+    assert (workers.free, workers.held) == (1, frozenset())
     assert workers.wait(0)
     done = threading.Event()
     workers.begin("job", done.set)
@@ -703,7 +726,7 @@ def test_a_start_that_comes_while_the_catalog_is_asked_is_looked_for_at_once(
     monkeypatch.setattr(host.service.due, "look", look)
     looking = dispatcher.Dispatcher(host.service, {}, workers=2, poll_interval=300)
     assert looking._hand_out() <= dispatcher._TICK
-    assert looking._workers.busy == frozenset()
+    assert looking._workers.held == frozenset()
 
 
 def test_what_is_due_and_cannot_begin_is_not_looked_for_at_once(make_host: MakeHost) -> None:

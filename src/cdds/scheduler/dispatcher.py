@@ -19,6 +19,7 @@ from datetime import datetime
 from functools import partial
 from queue import Empty, SimpleQueue
 
+from cdds.catalog import RunEntry
 from cdds.scheduler.chores import Chore
 from cdds.scheduler.workers import Workers
 from cdds.service import DownloadService
@@ -167,7 +168,7 @@ class Dispatcher:
 
     def _hand_out_chores(self) -> None:
         """Begin the chores that are due; they are looked for more seldom, being no user's."""
-        busy = self._chores.keys() & self._workers.busy
+        busy = self._chores.keys() & self._workers.held
         due = self._service.chores.due(sorted(self._chores.keys() - busy))
         # One worker is left for runs, where there are several: a chore may take very long. It need
         # not be free now, else long runs would keep all chores from being done.
@@ -179,20 +180,26 @@ class Dispatcher:
             self._chores_from = time.monotonic() + self._chores_pause
 
     def _unwanted(self) -> frozenset[str]:
-        """Return what is worked at here, or could not be begun here a moment ago."""
+        """Return what is about to be begun here, or could not be a moment ago."""
         now = time.monotonic()
         for job_id, until in tuple(self._set_aside.items()):
             if until <= now:
                 del self._set_aside[job_id]
-        return self._workers.busy | self._set_aside.keys()
+        return self._workers.held | self._set_aside.keys()
 
     def _run_job(self, job_id: str) -> None:
-        ran = self._service.due.run(job_id, self._cancel)
+        ran = self._service.due.run(job_id, self._cancel, self._has_begun)
         if ran.outcome == "not begun":
             pause = _SOON if ran.is_transient else _SET_ASIDE
             self._set_aside[job_id] = time.monotonic() + pause
         elif ran.outcome == "nothing to do":  # others were faster: let them have it, take another
             self._set_aside[job_id] = time.monotonic() + min(self._poll_interval, _SOON)
+
+    def _has_begun(self, run: RunEntry) -> None:
+        """Leave it to the catalog from now on whether one more run of the job may begin."""
+        self._workers.let_go()
+        if run.settings.max_instances > 1:
+            self._wake.set()
 
     def _do(self, name: str, chore: Chore) -> None:
         try:

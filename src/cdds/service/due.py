@@ -6,7 +6,7 @@ Place: the host's own work over all tenants, on behalf of no user; a scheduler d
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -109,12 +109,18 @@ class Due:
             first = transaction.jobs.first_start(after)
         return None if first is None else max(first - now, timedelta())
 
-    def run(self, job_id: str, stop: CancelToken | None = None) -> Ran:
+    def run(
+        self,
+        job_id: str,
+        stop: CancelToken | None = None,
+        begun: Callable[[RunEntry], object] = lambda _: None,
+    ) -> Ran:
         """Run a job that is due on this thread; what it fails with is logged.
 
         Args:
             job_id: the job.
             stop: set by another thread to stop the run, which is then due again at once.
+            begun: told of the run once it is claimed; it must not raise.
         """
         try:
             claim = self._execution.claim_due(job_id)
@@ -123,6 +129,7 @@ class Due:
             return Ran("not begun", is_transient=is_transient(error))
         if claim is None:
             return Ran("nothing to do")
+        begun(claim.run)
         try:
             return Ran("finished", self._execution.carry_out(claim, stop=stop))
         except Exception as error:  # noqa: BLE001  # as above
