@@ -461,6 +461,35 @@ def test_a_start_that_fails_can_be_made_again(host: Host, monkeypatch: pytest.Mo
     assert scheduler.stop()
 
 
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Interrupt whoever starts a dispatcher, when its thread runs; return how many were."""
+    started, times = threading.Thread.start, []
+
+    def interrupt(thread: threading.Thread) -> None:
+        started(thread)
+        if thread.name == "cdds-scheduler":
+            times.append(thread)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupt)
+    return lambda: len(times)
+
+
+def test_a_start_that_is_interrupted_leaves_nothing_that_runs(
+    make_host: MakeHost, interrupted: Callable[[], int]
+) -> None:
+    host = make_host(sources={"UCS": Endless()}, lease=timedelta(days=1))
+    host.add()
+    scheduler = scheduler_of(host)
+    for times, start in enumerate((scheduler.start, scheduler.__enter__), start=1):
+        with pytest.raises(KeyboardInterrupt):
+            start()
+        assert interrupted() == times
+        assert threads_left() == []
+    assert scheduler.stop()
+
+
 def test_work_that_raises_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     workers = Workers(2)

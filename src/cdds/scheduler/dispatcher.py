@@ -86,15 +86,19 @@ class Dispatcher:
         self._thread.start()
 
     def join(self, seconds: float = math.inf) -> bool:
-        """Wait until it hands out nothing more; tell whether that was so in time."""
+        """Wait until it hands out nothing more; tell whether that was so in time.
+
+        One that never began is not waited for: its thread, should it begin yet, heeds the stop.
+        """
         until = time.monotonic() + seconds
-        while not self._is_over:
+        while self._has_begun and not self._is_over:
             left = until - time.monotonic()
             if left <= 0:
                 return False
             with suppress(Empty):
                 self._over.get(timeout=min(left, _GLANCE))
-        self._thread.join()
+        if self._is_over:
+            self._thread.join()
         return True
 
     def stop(self) -> None:
@@ -119,6 +123,10 @@ class Dispatcher:
     def is_at_work_here(self) -> bool:
         """Whether this very thread is one of those that it has work done on."""
         return self._thread is threading.current_thread() or self._workers.is_one_of_them()
+
+    @property
+    def _has_begun(self) -> bool:
+        return self._thread.ident is not None
 
     def _all_ends(self, seconds: float) -> bool:
         until = time.monotonic() + seconds
@@ -188,14 +196,14 @@ class Dispatcher:
         return self._workers.held | self._set_aside.keys()
 
     def _run_job(self, job_id: str) -> None:
-        ran = self._service.due.run(job_id, self._cancel, self._has_begun)
+        ran = self._service.due.run(job_id, self._cancel, self._let_go)
         if ran.outcome == "not begun":
             pause = _SOON if ran.is_transient else _SET_ASIDE
             self._set_aside[job_id] = time.monotonic() + pause
         elif ran.outcome == "nothing to do":  # others were faster: let them have it, take another
             self._set_aside[job_id] = time.monotonic() + min(self._poll_interval, _SOON)
 
-    def _has_begun(self, run: RunEntry) -> None:
+    def _let_go(self, run: RunEntry) -> None:
         """Leave it to the catalog from now on whether one more run of the job may begin."""
         self._workers.let_go()
         if run.settings.max_instances > 1:

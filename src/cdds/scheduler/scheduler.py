@@ -162,7 +162,8 @@ class Scheduler:
         dispatcher = self._begin(workers)
         try:
             dispatcher.start()
-        except BaseException:
+        except BaseException:  # Ctrl-C may strike when its thread runs already
+            self._has_ended(dispatcher, timedelta())
             self._end(dispatcher)
             raise
 
