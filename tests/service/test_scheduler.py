@@ -482,7 +482,8 @@ def test_a_start_that_is_interrupted_leaves_nothing_that_runs(
     host = make_host(sources={"UCS": Endless()}, lease=timedelta(days=1))
     host.add()
     scheduler = scheduler_of(host)
-    for times, start in enumerate((scheduler.start, scheduler.__enter__), start=1):
+    starts = (scheduler.start, scheduler.__enter__, scheduler.run_forever)
+    for times, start in enumerate(starts, start=1):
         with pytest.raises(KeyboardInterrupt):
             start()
         assert interrupted() == times

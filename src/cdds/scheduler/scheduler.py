@@ -139,8 +139,8 @@ class Scheduler:
         dispatcher = self._begin(workers, is_waited_for=True)
         try:
             with _heeding_signals(dispatcher) if handle_signals else _heeding_nothing():
-                dispatcher.start()
                 try:
+                    dispatcher.start()
                     dispatcher.join()
                     return self._has_ended(dispatcher, stop_timeout)
                 except BaseException:  # Ctrl-C, where no signal is handled: what runs cleans up
