@@ -408,6 +408,49 @@ def test_a_catalog_that_fails_for_a_while_does_not_end_it(
     assert "nothing can be scheduled, trying again: the server is away" in caplog.text
 
 
+def test_a_log_that_fails_does_not_end_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Semaphore(0)
+
+    def fail(*_: object) -> bool:
+        told.release()
+        raise SystemExit
+
+    def away() -> object:
+        raise CatalogError("the server is away")
+
+    job = host.add()
+    monkeypatch.setattr(dispatcher._log, "filter", fail)
+    with scheduler_of(host):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(host.catalog, "read", away)
+            for _ in range(3):
+                assert told.acquire(timeout=WAIT)
+        wait_until(lambda: has_finished(host, job))
+
+
+def test_what_ends_it_is_raised_and_it_can_be_started_again(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = scheduler_of(host)
+
+    def fail(_: dispatcher.Dispatcher) -> None:
+        raise MemoryError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatcher.Dispatcher, "_run", fail)
+        with pytest.raises(MemoryError):
+            scheduler.run_forever()
+        scheduler.start()
+        wait_until(lambda: not threads_left())
+    assert caplog.text.count("nothing is scheduled any more: it failed with MemoryError") == 2
+    scheduler.start()
+    job = host.add()
+    wait_until(lambda: has_finished(host, job))
+    with pytest.raises(JobError, match="runs already"):
+        scheduler.start()
+    assert scheduler.stop()
+
+
 def test_a_chore_that_fails_ends_nothing(host: Host, caplog: pytest.LogCaptureFixture) -> None:
     tried = threading.Semaphore(0)
 
@@ -482,7 +525,11 @@ def test_a_start_that_is_interrupted_leaves_nothing_that_runs(
     host = make_host(sources={"UCS": Endless()}, lease=timedelta(days=1))
     host.add()
     scheduler = scheduler_of(host)
-    starts = (scheduler.start, scheduler.__enter__, scheduler.run_forever)
+    starts: tuple[Callable[[], object], ...] = (
+        scheduler.start,
+        scheduler.__enter__,
+        scheduler.run_forever,
+    )
     for times, start in enumerate(starts, start=1):
         with pytest.raises(KeyboardInterrupt):
             start()

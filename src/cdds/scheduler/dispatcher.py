@@ -73,6 +73,7 @@ class Dispatcher:
         self._stop = threading.Event()
         self._cancel = threading.Event()
         self._thread = threading.Thread(target=self._run_to_the_end, name=_NAME, daemon=True)
+        self._error: BaseException | None = None
         self._is_over = False
         # Unlike an event, it has no lock that a waiter could keep whom a signal interrupts.
         self._over: SimpleQueue[None] = SimpleQueue()
@@ -85,21 +86,15 @@ class Dispatcher:
         """
         self._thread.start()
 
-    def join(self, seconds: float = math.inf) -> bool:
-        """Wait until it hands out nothing more; tell whether that was so in time.
+    def join(self) -> None:
+        """Wait until it hands out nothing more.
 
-        One that never began is not waited for: its thread, should it begin yet, heeds the stop.
+        Raises:
+            BaseException: what has ended it, where that is no stop.
         """
-        until = time.monotonic() + seconds
-        while self._has_begun and not self._is_over:
-            left = until - time.monotonic()
-            if left <= 0:
-                return False
-            with suppress(Empty):
-                self._over.get(timeout=min(left, _GLANCE))
-        if self._is_over:
-            self._thread.join()
-        return True
+        self._join(math.inf)
+        if self._error is not None:
+            raise self._error
 
     def stop(self) -> None:
         """Begin nothing more; what runs goes on."""
@@ -120,6 +115,11 @@ class Dispatcher:
         self.cancel()
         return self._all_ends(_CLEANING_UP)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it hands out nothing more, and nothing that it has handed out is worked at."""
+        return self._stop.is_set() and self._all_ends(0)
+
     def is_at_work_here(self) -> bool:
         """Whether this very thread is one of those that it has work done on."""
         return self._thread is threading.current_thread() or self._workers.is_one_of_them()
@@ -130,12 +130,32 @@ class Dispatcher:
 
     def _all_ends(self, seconds: float) -> bool:
         until = time.monotonic() + seconds
-        return self.join(seconds) and self._workers.wait(until - time.monotonic())
+        return self._join(seconds) and self._workers.wait(until - time.monotonic())
+
+    def _join(self, seconds: float) -> bool:
+        """Wait until it hands out nothing more; tell whether that was so in time.
+
+        One that never began is not waited for: its thread, should it begin yet, heeds the stop.
+        """
+        until = time.monotonic() + seconds
+        while self._has_begun and not self._is_over:
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            with suppress(Empty):
+                self._over.get(timeout=min(left, _GLANCE))
+        if self._is_over:
+            self._thread.join()
+        return True
 
     def _run_to_the_end(self) -> None:
         try:
             self._run()
+        except BaseException as error:  # noqa: BLE001  # raised again where one waits for it
+            self._error = error
+            _warn("nothing is scheduled any more", error)
         finally:
+            self._stop.set()
             self._is_over = True
             self._over.put(None)
 
@@ -148,7 +168,7 @@ class Dispatcher:
             except BaseException as error:  # noqa: BLE001  # not even a listener that exits ends it
                 failed = max(2 * failed, self._poll_interval)
                 pause = failed = min(failed, max(_LONGEST_PAUSE, self._poll_interval))
-                _log.warning("nothing can be scheduled, trying again: %s", in_words(error))
+                _warn("nothing can be scheduled, trying again", error)
             self._wake.wait(pause)
             self._wake.clear()
 
@@ -213,4 +233,10 @@ class Dispatcher:
         try:
             self._service.chores.do(name, chore.recurrence, chore.work)
         except Exception as error:  # noqa: BLE001  # as above
-            _log.warning("%s could not be done: %s", name, in_words(error))
+            _warn(f"{name} could not be done", error)
+
+
+def _warn(what: str, error: BaseException) -> None:
+    """Log that something has failed; a log that fails itself must not end the thread that tells."""
+    with suppress(BaseException):
+        _log.warning("%s: %s", what, in_words(error))

@@ -195,7 +195,7 @@ class Scheduler:
     def _begin(self, workers: int, *, is_waited_for: bool = False) -> Dispatcher:
         check_number(workers, "workers", 1, _MOST_WORKERS)
         with self._lock:
-            if self._dispatcher is not None:
+            if self._dispatcher is not None and not self._dispatcher.has_ended:
                 raise JobError("the scheduler runs already; stop it first, or make another one")
             self._dispatcher = dispatcher = Dispatcher(
                 self._service, self._chores, workers=workers, poll_interval=self._poll_interval
