@@ -129,6 +129,12 @@ def test_a_configuration_that_cannot_be_read_is_refused(bare: Terminal) -> None:
         ("exports", f"sftp://cdds:{NEEDLE}@host/exports"),
         ('"exports"', f'"s3://bucket"\noptions = {{ key = "x", secret = "{NEEDLE}" }}'),
         ('"exports"', f'"s3://b"\noptions = {{ client_kwargs = {{ aws_secret = "{NEEDLE}" }} }}'),
+        ('"exports"', f'"abfs://b"\noptions = {{ account_key = "{NEEDLE}" }}'),
+        ('"exports"', f'"abfs://b"\noptions = {{ connection_string = "{NEEDLE}" }}'),
+        ('"exports"', f'"abfs://b"\noptions = {{ sas = "{NEEDLE}" }}'),
+        ('"exports"', f'"s3://b"\noptions = {{ headers = {{ x-api-key = "{NEEDLE}" }} }}'),
+        ('"exports"', f'"s3://b"\noptions = {{ a = [{{ secret = "{NEEDLE}" }}] }}'),
+        ('"exports"', f'"s3://b"\noptions = {{ a = [[1, {{ api_key = "{NEEDLE}" }}]] }}'),
         ("data/{tenant}/inter", f"https://cdds:{NEEDLE}@host/{{tenant}}/inter"),
     ],
 )
