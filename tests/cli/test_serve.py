@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,9 +36,12 @@ LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ run [0-9a-f-]{36} \(acme/ali
 
 
 @contextmanager
-def serving(*words: str, hangup: Any = signal.SIG_DFL) -> Iterator[subprocess.Popen[str]]:
+def serving(
+    *words: str,
+    hangup: Any = signal.SIG_DFL,
+    command: Sequence[str] = (sys.executable, "-m", "cdds", "serve"),
+) -> Iterator[subprocess.Popen[str]]:
     """Start a scheduler that heeds signals, and see to it that it ends."""
-    command = [sys.executable, "-m", "cdds", "serve", *words]
     heeded: Any = {
         signal.SIGINT: signal.default_int_handler,
         signal.SIGTERM: signal.SIG_DFL,
@@ -46,7 +49,7 @@ def serving(*words: str, hangup: Any = signal.SIG_DFL) -> Iterator[subprocess.Po
     }
     before = {number: signal.signal(number, handler) for number, handler in heeded.items()}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -250,6 +253,33 @@ def test_a_signal_ends_it_cleanly(terminal: Terminal, number: signal.Signals) ->
         assert " started\n" in read_line(process)
         assert " finished, " in read_line(process)
         process.send_signal(number)
+        printed, told = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, printed, told) == (0, "", "")
+
+
+SIGNALLED_AS_IT_ENDS = """
+import os, signal, sys
+from cdds.__main__ import run
+from cdds.catalog import Catalog
+
+close = Catalog.close
+
+def close_amid_signals(catalog):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(os.getpid(), number)
+    close(catalog)
+
+Catalog.close = close_amid_signals
+sys.exit(run())
+"""
+
+
+def test_signals_that_come_as_it_ends_change_nothing(terminal: Terminal) -> None:
+    terminal.add()
+    with serving(command=[sys.executable, "-c", SIGNALLED_AS_IT_ENDS, "serve"]) as process:
+        assert " started\n" in read_line(process)
+        assert " finished, " in read_line(process)
+        process.send_signal(signal.SIGTERM)
         printed, told = process.communicate(timeout=PATIENCE)
     assert (process.returncode, printed, told) == (0, "", "")
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cdds.cli.pages import add_configuration, configuration_file
-from cdds.cli.stopping import stoppable
+from cdds.cli.stopping import ignore_signals, stoppable
 from cdds.cli.telling import tell
 from cdds.cli.words import add_command
 from cdds.errors import CddsError
@@ -57,9 +57,12 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _serve(scheduler: Scheduler, section: SchedulerSection) -> None:
-    has_ended = scheduler.run_forever(
-        workers=section.workers, stop_timeout=section.stop_timeout, handle_signals=True
-    )
+    try:
+        has_ended = scheduler.run_forever(
+            workers=section.workers, stop_timeout=section.stop_timeout, handle_signals=True
+        )
+    finally:
+        ignore_signals()
     if not has_ended:
         raise CddsError("some runs did not stop in time; their leases will end")
 

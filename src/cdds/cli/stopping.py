@@ -18,6 +18,8 @@ from cdds.errors import Cancelled
 _GRACE = 0.5
 """How many seconds the work has to notice that it shall stop."""
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 _AT_ONCE = 0.001
 """The seconds after which a timer strikes that is late; none would mean that it is off."""
 
@@ -71,6 +73,12 @@ class Stop:
             raise KeyboardInterrupt
 
 
+def ignore_signals() -> None:
+    """Let no signal disturb a process that is ending, up to its end."""
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def stoppable() -> Iterator[Stop]:
     """Heed signals while the work is done, and put back what heeded them before.
@@ -100,9 +108,8 @@ def _heeded_by(stop: Stop) -> Iterator[None]:
     if not (is_main and hasattr(signal, "setitimer")):
         yield
         return
-    asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     # What is ignored stays ignored, as nohup and the shell's background jobs want it.
-    heeded = [number for number in asking if signal.getsignal(number) is not signal.SIG_IGN]
+    heeded = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
     with _own_timer():
         previous: dict[int, Any] = {signal.SIGALRM: signal.signal(signal.SIGALRM, stop.insist)}
         previous |= {number: signal.signal(number, stop.ask) for number in heeded}
