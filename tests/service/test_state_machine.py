@@ -698,9 +698,13 @@ class Service(RuleBasedStateMachine):
     ) -> Run:
         """Take the run of a job that has begun into the model."""
         guide = self.guide
-        run_id = self.service.jobs.get(self.owner(job), job.id).latest_run
-        assert run_id is not None
-        assert run_id not in {run.id for run in guide.runs}
+        told = self.service.history.list(self.owner(job), job_id=job.id, limit=500).items
+        known = {run.id for run in guide.runs}
+        (run_id,) = {
+            entry.id
+            for entry in told
+            if (entry.due, entry.attempt) == (due, attempt) and entry.missed == 0
+        } - known
         run = Run(run_id, job, job.settings, due, guide.now, attempt)
         own = guide.certificate(job.tenant, job.owner)
         if is_sealed and own is not None:
@@ -732,28 +736,34 @@ class Service(RuleBasedStateMachine):
         is_large = run.settings.dataset == "Interaction" and sum(selected.values()) > 0
         assert (run.parts > 1) == (is_large and run.settings.split_size is not None)
 
-    @rule()
-    def run_due(self) -> None:
+    @rule(limit=st.integers(1, 8))
+    def run_due(self, limit: int) -> None:
+        told = self.service.run_due(limit)
+        ran: list[Run] = []
+        set_aside: set[str] = set()
+        while due := self.guide.due(set_aside)[: limit - len(ran)]:
+            for job in due:
+                run = self.ran_once(job)
+                if run is None:
+                    set_aside.add(job.id)
+                else:
+                    ran.append(run)
+        assert [run.id for run in told] == [run.id for run in ran if run.status == "finished"]
+
+    def ran_once(self, job: Job) -> Run | None:
+        """Take the run of a job that was due into the model; None if all that was due is missed."""
         guide = self.guide
-        due = guide.due()
-        ran = self.service.run_due()
-        finished = set()
-        for job in due:
+        decision = self.decided(job)
+        while decision.run is None and job.next_start and job.next_start <= guide.now:
             decision = self.decided(job)
-            while decision.run is None and job.next_start and job.next_start <= guide.now:
-                decision = self.decided(job)
-            if decision.run is None:
-                continue
-            refused = guide.sealing(job.tenant, job.owner, job.settings.recipients, self.uploads)
-            run = self.begun(job, decision.run, attempt=decision.attempt, is_sealed=not refused)
-            status = "failed" if refused or self.fault_of(job) else "finished"
-            self.ended(run, status)
-            if status == "finished":
-                finished.add(run.id)
-            elif not refused and self.may_pass(job):
-                guide.try_again(job, run)
-        assert {run.id for run in ran} == finished
-        assert len(ran) == len(finished)
+        if decision.run is None:
+            return None
+        refused = guide.sealing(job.tenant, job.owner, job.settings.recipients, self.uploads)
+        run = self.begun(job, decision.run, attempt=decision.attempt, is_sealed=not refused)
+        self.ended(run, "failed" if refused or self.fault_of(job) else "finished")
+        if run.status == "failed" and not refused and self.may_pass(job):
+            guide.try_again(job, run)
+        return run
 
     def decided(self, job: Job) -> Decision:
         """Have the model decide about a job that is due, and take what it missed into it."""

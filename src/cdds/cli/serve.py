@@ -50,8 +50,9 @@ def _run(options: argparse.Namespace) -> None:
     with _telling_once() as teller, hosted_by_file(file, [teller]) as (service, configuration):
         scheduler = _scheduler(service, configuration)
         if options.once:
-            with stoppable():
-                scheduler.run_pending()
+            with stoppable() as stop:
+                scheduler.run_pending(stop=stop)
+                stop.check()
         else:
             _serve(scheduler, configuration.scheduler)
 

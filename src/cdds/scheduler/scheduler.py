@@ -17,6 +17,7 @@ from typing import Any
 
 from cdds.catalog import RunEntry
 from cdds.errors import JobError
+from cdds.protocols import CancelToken
 from cdds.schedule import Hourly, Once, Recurrence
 from cdds.scheduler.chores import chores_of
 from cdds.scheduler.dispatcher import Dispatcher
@@ -96,14 +97,18 @@ class Scheduler:
     ) -> None:
         self.stop()
 
-    def run_pending(self, limit: int = 100) -> tuple[RunEntry, ...]:
-        """Do what is due now on this thread, and return the runs that finished.
+    def run_pending(
+        self, limit: int = 100, stop: CancelToken | None = None
+    ) -> tuple[RunEntry, ...]:
+        """Do on this thread what is due, until nothing is, and return the runs that finished.
 
         For hosts with a loop of their own, for cron, or for Celery beat; any number of them may do
         so at once. What fails is logged, and stands in the history.
 
         Args:
-            limit: the most jobs to run.
+            limit: the most runs; a job that is due for several starts takes as many.
+            stop: set by a signal or another thread to begin nothing more and to stop the run in
+                progress, which is then due again at once; a chore in progress is done to its end.
 
         Raises:
             CatalogError: the catalog failed.
@@ -111,9 +116,11 @@ class Scheduler:
         """
         check_limit(limit)
         for name in self._service.chores.due(self._chores):
+            if stop is not None and stop.is_set():
+                return ()
             chore = self._chores[name]
             self._service.chores.do(name, chore.recurrence, chore.work)
-        return self._service.run_due(limit)
+        return self._service.run_due(limit, stop)
 
     def run_forever(
         self,
