@@ -62,7 +62,7 @@ def _serve(scheduler: Scheduler, section: SchedulerSection) -> None:
         workers=section.workers, stop_timeout=section.stop_timeout, handle_signals=True
     )
     if not has_ended:
-        raise CddsError("some runs did not stop in time; their leases will end")
+        raise CddsError("some runs or chores did not stop in time; their leases will end")
 
 
 def _scheduler(service: DownloadService, configuration: Configuration) -> Scheduler:

@@ -132,9 +132,12 @@ class Scheduler:
         """Run what is due until `stop` is called, and return whether all that ran has ended.
 
         Args:
-            workers: how many runs and chores may be in progress at once, 1 to 64.
+            workers: how many runs and chores may be in progress at once, 1 to 64. Of several one
+                is left for runs; a single one does nothing else while a chore, such as a long
+                sweep, is in progress.
             stop_timeout: how long runs may go on after the stop before they are cancelled; they
-                then have 10 seconds to clean up, and are due again at once.
+                then have 10 seconds to clean up, and are due again at once. Chores are waited for
+                as long, and not cancelled.
             handle_signals: whether SIGTERM, SIGINT and SIGHUP stop it; a second one cancels what
                 runs. A SIGHUP that is ignored stays so, as nohup wants it. Only the main thread can
                 do so.
@@ -161,7 +164,9 @@ class Scheduler:
         """Run what is due on threads of this process, until `stop`.
 
         Args:
-            workers: how many runs and chores may be in progress at once, 1 to 64.
+            workers: how many runs and chores may be in progress at once, 1 to 64. Of several one
+                is left for runs; a single one does nothing else while a chore, such as a long
+                sweep, is in progress.
 
         Raises:
             JobError: `workers` is out of its range, or the scheduler runs already.
@@ -181,7 +186,8 @@ class Scheduler:
 
         Args:
             timeout: how long runs may go on before they are cancelled; they then have 10 seconds to
-                clean up, and are due again at once.
+                clean up, and are due again at once. Chores are waited for as long, and not
+                cancelled.
 
         Raises:
             JobError: `timeout` is out of its range.
@@ -212,7 +218,7 @@ class Scheduler:
     def _has_ended(self, dispatcher: Dispatcher, timeout: timedelta) -> bool:
         has_ended = dispatcher.wait(timeout.total_seconds())
         if not has_ended:
-            _log.warning("some runs did not stop in time; their leases will end")
+            _log.warning("some runs or chores did not stop in time; their leases will end")
         return has_ended
 
     def _end(self, dispatcher: Dispatcher) -> None:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from cdds.catalog import RunStatus
 from cdds.errors import JobError
+from cdds.schedule.moments import is_whole
 from cdds.wording import line
 
 
@@ -37,7 +38,7 @@ def check_number(value: object, what: str, least: int, most: int) -> None:
     Raises:
         JobError: it is none.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+    if not is_whole(value, least, most):
         raise JobError(f"{what} is a whole number from {least} to {most}")
 
 

@@ -28,6 +28,7 @@ from cdds.errors import (
 from cdds.model import Timeframe, cut
 from cdds.protocols import CancelToken, ProgressListener
 from cdds.schedule import Once, Recurrence
+from cdds.schedule.moments import TICK
 from cdds.service.claims import give_up_overdue, tell_missed
 from cdds.service.context import Context, identifier
 from cdds.service.execution import Execution
@@ -35,7 +36,6 @@ from cdds.service.filters import checked
 from cdds.service.recipients import recipients_of
 from cdds.wording import MAX_LINE
 
-_TICK = timedelta(microseconds=1)
 _UNSUPPORTED = frozenset({"info mart", "infomart", "gim"})
 
 
@@ -435,7 +435,7 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
     """
     recurrence = job.settings.recurrence
     now = transaction.now()
-    earliest = now if job.dealt_with is None else max(now, job.dealt_with + _TICK)
+    earliest = now if job.dealt_with is None else max(now, job.dealt_with + TICK)
     if recurrence.is_immediate and not job.suspended:
         return attrs.evolve(job, suspended=True, next_start=earliest, retries=())
     if job.suspended:
