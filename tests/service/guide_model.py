@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -347,14 +347,8 @@ class Guide:
             job.next_start = self.now + PAUSES[min(run.attempt, len(PAUSES)) - 1]
             job.retrying, job.failures = run.due, run.attempt
 
-    def due(self, set_aside: Set[str] = frozenset()) -> list[Job]:
-        """Return the jobs that are due, the longest due first, but for some."""
-        due = {
-            (job.next_start, job.id): job
-            for job in self.jobs
-            if job.next_start and job.next_start <= self.now and job.id not in set_aside
-        }
-        return [due[key] for key in sorted(due)]
+    def due(self) -> list[Job]:
+        return [job for job in self.jobs if job.next_start and job.next_start <= self.now]
 
     def selected(self, run: Run) -> dict[str, int]:
         """Return how many records a run exports, by the name of their data file."""

@@ -698,13 +698,9 @@ class Service(RuleBasedStateMachine):
     ) -> Run:
         """Take the run of a job that has begun into the model."""
         guide = self.guide
-        told = self.service.history.list(self.owner(job), job_id=job.id, limit=500).items
-        known = {run.id for run in guide.runs}
-        (run_id,) = {
-            entry.id
-            for entry in told
-            if (entry.due, entry.attempt) == (due, attempt) and entry.missed == 0
-        } - known
+        run_id = self.service.jobs.get(self.owner(job), job.id).latest_run
+        assert run_id is not None
+        assert run_id not in {run.id for run in guide.runs}
         run = Run(run_id, job, job.settings, due, guide.now, attempt)
         own = guide.certificate(job.tenant, job.owner)
         if is_sealed and own is not None:
@@ -736,34 +732,29 @@ class Service(RuleBasedStateMachine):
         is_large = run.settings.dataset == "Interaction" and sum(selected.values()) > 0
         assert (run.parts > 1) == (is_large and run.settings.split_size is not None)
 
-    @rule(limit=st.integers(1, 8))
-    def run_due(self, limit: int) -> None:
-        told = self.service.run_due(limit)
-        ran: list[Run] = []
-        set_aside: set[str] = set()
-        while due := self.guide.due(set_aside)[: limit - len(ran)]:
-            for job in due:
-                run = self.ran_once(job)
-                if run is None:
-                    set_aside.add(job.id)
-                else:
-                    ran.append(run)
-        assert [run.id for run in told] == [run.id for run in ran if run.status == "finished"]
-
-    def ran_once(self, job: Job) -> Run | None:
-        """Take the run of a job that was due into the model; None if all that was due is missed."""
+    @rule()
+    def run_due(self) -> None:
+        """Run each job that is due once, one after another in an order that is always the same."""
         guide = self.guide
-        decision = self.decided(job)
-        while decision.run is None and job.next_start and job.next_start <= guide.now:
+        due = guide.due()
+        assert set(self.service.due.jobs(1000)) == {job.id for job in due}
+        for job in due:
+            ran = self.service.due.run(job.id)
             decision = self.decided(job)
-        if decision.run is None:
-            return None
-        refused = guide.sealing(job.tenant, job.owner, job.settings.recipients, self.uploads)
-        run = self.begun(job, decision.run, attempt=decision.attempt, is_sealed=not refused)
-        self.ended(run, "failed" if refused or self.fault_of(job) else "finished")
-        if run.status == "failed" and not refused and self.may_pass(job):
-            guide.try_again(job, run)
-        return run
+            while decision.run is None and job.next_start and job.next_start <= guide.now:
+                decision = self.decided(job)
+            if decision.run is None:
+                assert ran.outcome == "nothing to do"
+                continue
+            refused = guide.sealing(job.tenant, job.owner, job.settings.recipients, self.uploads)
+            run = self.begun(job, decision.run, attempt=decision.attempt, is_sealed=not refused)
+            status = "failed" if refused or self.fault_of(job) else "finished"
+            self.ended(run, status)
+            assert ran.outcome == status
+            assert (ran.run and ran.run.id) == (run.id if status == "finished" else None)
+            if status == "failed" and not refused and self.may_pass(job):
+                guide.try_again(job, run)
+        assert self.service.due.jobs(1, {job.id for job in due}) == ()
 
     def decided(self, job: Job) -> Decision:
         """Have the model decide about a job that is due, and take what it missed into it."""
