@@ -22,7 +22,7 @@ from cdds.schedule import Hourly, Once, Recurrence
 from cdds.scheduler.chores import chores_of
 from cdds.scheduler.dispatcher import Dispatcher
 from cdds.service import DownloadService
-from cdds.service.filters import check_limit, check_number
+from cdds.service.filters import check_limit, check_number, check_token
 
 _MOST_WORKERS = 64
 _SHORTEST_POLL = timedelta(milliseconds=10)
@@ -112,9 +112,10 @@ class Scheduler:
 
         Raises:
             CatalogError: the catalog failed.
-            JobError: `limit` is no whole number from 1 to 1,000,000.
+            JobError: `limit` is no whole number from 1 to 1,000,000, or `stop` no token.
         """
         check_limit(limit)
+        check_token(stop, "stop")
         for name in self._service.chores.due(self._chores):
             if stop is not None and stop.is_set():
                 return ()

@@ -42,6 +42,16 @@ def check_number(value: object, what: str, least: int, most: int) -> None:
         raise JobError(f"{what} is a whole number from {least} to {most}")
 
 
+def check_token(token: object, what: str) -> None:
+    """Refuse what is no token that stops something.
+
+    Raises:
+        JobError: it is none, and is given.
+    """
+    if token is not None and not callable(getattr(token, "is_set", None)):
+        raise JobError(f"{what} takes a token that can be set, such as a threading.Event")
+
+
 def check_limit(limit: object) -> None:
     """Refuse what is no number of things that are done at once.
 

@@ -32,7 +32,7 @@ from cdds.schedule.moments import TICK
 from cdds.service.claims import give_up_overdue, tell_missed
 from cdds.service.context import Context, identifier
 from cdds.service.execution import Execution
-from cdds.service.filters import checked
+from cdds.service.filters import check_token, checked
 from cdds.service.recipients import recipients_of
 from cdds.wording import MAX_LINE
 
@@ -424,8 +424,7 @@ def _shown(moment: datetime | None) -> str:
 def _check_callbacks(progress: object, cancel: object) -> None:
     if progress is not None and not callable(progress):
         raise JobError("progress takes a function that is told how far the run is")
-    if cancel is not None and not callable(getattr(cancel, "is_set", None)):
-        raise JobError("cancel takes a token that can be set, such as a threading.Event")
+    check_token(cancel, "cancel")
 
 
 def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:

@@ -25,7 +25,7 @@ from cdds.service.context import Context, Seal, SourceOfTenant, StoringSink
 from cdds.service.due import Due, Ran
 from cdds.service.events import Listener
 from cdds.service.execution import Execution
-from cdds.service.filters import check_limit, check_number
+from cdds.service.filters import check_limit, check_number, check_token
 from cdds.service.history import History
 from cdds.service.jobs import Jobs
 from cdds.service.preferences import Preferences
@@ -166,9 +166,10 @@ class DownloadService:
 
         Raises:
             CatalogError: the catalog failed.
-            JobError: `limit` is no whole number from 1 to 1,000,000.
+            JobError: `limit` is no whole number from 1 to 1,000,000, or `stop` no token.
         """
         check_limit(limit)
+        check_token(stop, "stop")
         ran: list[Ran] = []
         set_aside: set[str] = set()
         # Each job that is tried counts as a run or is set aside, so this comes to an end.
