@@ -25,6 +25,7 @@ from cdds.catalog import ArtifactEntry, CertificateEntry, JobSettings, RunEntry,
 from cdds.cli.serve import _telling_once, line_of
 from cdds.cli.telling import telling_warnings
 from cdds.crypto.selfsigned import self_signed
+from cdds.exporter import Exporter
 from cdds.service import events
 
 PATIENCE = 60
@@ -241,6 +242,27 @@ def test_once_that_is_stopped_leaves_nothing(terminal: Terminal) -> None:
     assert process.returncode == 143
     assert told.endswith("cdds: stopped\n")
     assert list((terminal.home / "exports").glob("*")) == []
+
+
+def test_once_that_is_stopped_lets_a_run_that_looks_end_by_itself(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing strikes it in the middle of a statement, and nothing more is begun."""
+    for title in ("One", "Other"):
+        terminal.add(title=title)
+    real = Exporter.run
+
+    def run(self: Exporter, *arguments: Any, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Exporter, "run", run)
+    done = terminal("serve", "--once")
+    assert (done.code, done.out) == (143, "")
+    assert done.err.endswith("failed: its scheduler was stopped; it is run again\ncdds: stopped\n")
+    assert len(done.err.splitlines()) == 3
+    (told,) = terminal("history", "list", "--json").json["runs"]
+    assert told["status"] == "failed"
 
 
 # --- until it is stopped --------------------------------------------------------------------------

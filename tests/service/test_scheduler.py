@@ -724,6 +724,9 @@ def test_numbers_and_spans_out_of_their_range_are_refused(host: Host) -> None:
     for limit in (0, -1, 1.0, True, 1_000_001):
         with pytest.raises(JobError, match="limit"):
             scheduler.run_pending(limit)  # type: ignore[arg-type]
+    for stop in (True, "stop", object()):
+        with pytest.raises(JobError, match="stop takes a token"):
+            scheduler.run_pending(stop=stop)  # type: ignore[arg-type]
     scheduler.start()  # none of which has started it
     assert scheduler.stop()
 

@@ -37,7 +37,7 @@ _SECRET = re.compile(
 # The first as SQLAlchemy reads URLs: all up to an @ is the password, whatever it holds.
 _CATALOG_PASSWORD = re.compile(r"[^:/]+://[^:/]*:[^@]*@|.*[?&][^=&]*password=")
 _DATA_FILES = tuple(file.name for dataset in BUILTIN for file in dataset.files)
-_SHORTEST_LEASE = "10s"  # a run that only waits for a busy database shall not count as dead
+_SHORTEST_LEASE = "10s"  # a third of it is how long a busy database is waited for
 _LARGEST = 1024 * 1024
 _ADVICE = "secrets come from a file or the environment"
 

@@ -50,8 +50,9 @@ def _run(options: argparse.Namespace) -> None:
     with _telling_once() as teller, hosted_by_file(file, [teller]) as (service, configuration):
         scheduler = _scheduler(service, configuration)
         if options.once:
-            with stoppable():
-                scheduler.run_pending()
+            with stoppable() as stop:
+                scheduler.run_pending(stop=stop)
+                stop.check()
         else:
             _serve(scheduler, configuration.scheduler)
 
@@ -64,7 +65,7 @@ def _serve(scheduler: Scheduler, section: SchedulerSection) -> None:
     finally:
         ignore_signals()
     if not has_ended:
-        raise CddsError("some runs did not stop in time; their leases will end")
+        raise CddsError("some runs or chores did not stop in time; their leases will end")
 
 
 def _scheduler(service: DownloadService, configuration: Configuration) -> Scheduler:
