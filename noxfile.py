@@ -30,7 +30,8 @@ def tests(session: nox.Session) -> None:
     install_group(session, "test")
     at_once = ("-n", "auto", "--dist", "worksteal")
     # None takes so long: one that hangs says where, instead of keeping all others waiting.
-    limit = ("--timeout", "900")
+    # By a thread: commands that run in the process of the tests use its timer themselves.
+    limit = ("--timeout", "900", "--timeout-method", "thread")
     session.run("pytest", "-m", "not slow", *at_once, *limit, *session.posargs)
 
 
@@ -39,7 +40,8 @@ def slow(session: nox.Session) -> None:
     """Run the tests that take minutes: large inputs, memory."""
     install_wheel(session)
     install_group(session, "test")
-    session.run("pytest", "-m", "slow", *session.posargs)
+    limit = ("--timeout", "7200", "--timeout-method", "thread")
+    session.run("pytest", "-m", "slow", *limit, *session.posargs)
 
 
 @nox.session

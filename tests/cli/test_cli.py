@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 import cdds
 from cdds import cli, sample
 from cdds.__main__ import run as run_words
+from cdds.cli.stopping import stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -670,11 +671,50 @@ def test_main_puts_back_what_heeded_signals_before(
     assert capsys.readouterr().out.endswith(".zip.smime\n")
 
 
+@pytest.fixture
+def struck() -> Iterator[threading.Event]:
+    """Let the timer of the process tell when it strikes, and put back another's at the end."""
+    event = threading.Event()
+    handler = signal.signal(signal.SIGALRM, lambda *_: event.set())
+    timer = signal.setitimer(signal.ITIMER_REAL, 0)
+    yield event
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, *timer)
+
+
+@pytest.mark.parametrize("every", [0.0, 500.0])
+def test_the_timer_of_somebody_else_goes_on(struck: threading.Event, every: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 1000, every)
+    with pytest.raises(KeyboardInterrupt), stoppable() as stop:
+        stop.ask(signal.SIGTERM, None)
+        stop.check()
+    left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+    assert 0 < left <= 1000
+    assert interval == every
+    assert not struck.is_set()
+
+
+def test_a_timer_that_is_over_meanwhile_strikes_at_the_end(struck: threading.Event) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    with stoppable():
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+        assert not struck.wait(0.05)
+    assert struck.wait(PATIENCE)
+
+
+def test_no_timer_is_left_behind(struck: threading.Event) -> None:
+    with pytest.raises(KeyboardInterrupt), stoppable() as stop:
+        stop.ask(signal.SIGTERM, None)
+        stop.check()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert not struck.is_set()
+
+
 def test_main_works_in_any_thread(words: Words, target: Path) -> None:
     codes: list[int] = []
     thread = threading.Thread(target=lambda: codes.append(cli.main([str(word) for word in words])))
     thread.start()
-    thread.join()
+    thread.join(PATIENCE)
     assert codes == [0]
     assert len(list(target.iterdir())) == 2
 

@@ -129,6 +129,12 @@ def test_a_configuration_that_cannot_be_read_is_refused(bare: Terminal) -> None:
         ("exports", f"sftp://cdds:{NEEDLE}@host/exports"),
         ('"exports"', f'"s3://bucket"\noptions = {{ key = "x", secret = "{NEEDLE}" }}'),
         ('"exports"', f'"s3://b"\noptions = {{ client_kwargs = {{ aws_secret = "{NEEDLE}" }} }}'),
+        ('"exports"', f'"abfs://b"\noptions = {{ account_key = "{NEEDLE}" }}'),
+        ('"exports"', f'"abfs://b"\noptions = {{ connection_string = "{NEEDLE}" }}'),
+        ('"exports"', f'"abfs://b"\noptions = {{ sas = "{NEEDLE}" }}'),
+        ('"exports"', f'"s3://b"\noptions = {{ headers = {{ x-api-key = "{NEEDLE}" }} }}'),
+        ('"exports"', f'"s3://b"\noptions = {{ a = [{{ secret = "{NEEDLE}" }}] }}'),
+        ('"exports"', f'"s3://b"\noptions = {{ a = [[1, {{ api_key = "{NEEDLE}" }}]] }}'),
         ("data/{tenant}/inter", f"https://cdds:{NEEDLE}@host/{{tenant}}/inter"),
     ],
 )
@@ -300,6 +306,20 @@ def test_every_key_is_taken(bare: Terminal, monkeypatch: pytest.MonkeyPatch) -> 
         assert service._context.lifetime == timedelta(hours=12)
         assert service._context.lease == timedelta(minutes=10)
         assert service._context.retry_pause == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(("lease", "milliseconds"), [(10, 3333), (60, 20_000), (3600, 30_000)])
+def test_a_busy_database_is_not_waited_for_beyond_a_lease(
+    bare: Terminal, lease: int, milliseconds: int
+) -> None:
+    """Or a run whose sign of life waits would count as dead."""
+    bare.configure(bare.config.read_text() + f'[scheduler]\nlease = "{lease}s"\n')
+    with (
+        hosting.hosted(read_configuration(bare.config)) as service,
+        service._context.catalog._engine.connect() as connection,
+    ):
+        found = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    assert found == milliseconds
 
 
 def test_a_signer_signs_and_the_seal_is_the_one_that_is_asked_for(

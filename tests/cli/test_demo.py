@@ -156,7 +156,10 @@ def test_leaves_nothing_half_done_when_it_is_stopped(tmp_path: Path) -> None:
         while not any(tmp_path.rglob("*.part")) and process.poll() is None:
             time.sleep(0.01)
         process.terminate()
-        _, told = process.communicate()
+        try:
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, told) == (143, b"cdds: stopped\n")
     assert not list(tmp_path.rglob("*.part"))
     assert not (tmp_path / "exports").exists()

@@ -612,17 +612,24 @@ def feed_until_staged(pipe: Path, exports: Path, process: subprocess.Popen[bytes
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
 def test_a_full_standard_output_is_told_in_one_line(terminal: Terminal) -> None:
     job_id = terminal.add("--every-hours", "4")
-    for words, said in ((["list"], b""), (["run", job_id], b"it is done, but ")):
+    for words, done_before in (
+        (["jobs", "list"], ""),
+        (["jobs", "list", "--json"], ""),
+        (["jobs", "show", job_id], ""),
+        (["jobs", "show", job_id, "--json"], ""),
+        (["preferences", "show"], ""),
+        (["jobs", "run", job_id], "it is done, but "),
+    ):
         with open("/dev/full", "wb") as full:  # noqa: PTH123
             done = subprocess.run(
-                [sys.executable, "-m", "cdds", "jobs", *words],
+                [sys.executable, "-m", "cdds", *words],
                 stdout=full,
                 stderr=subprocess.PIPE,
                 check=False,
+                text=True,
             )
-        assert done.returncode == 1
-        assert done.stderr.startswith(b"cdds: error: " + said)
-        assert done.stderr.count(b"\n") == 1
+        reason = "standard output cannot be written: No space left on device"
+        assert (done.returncode, done.stderr) == (1, f"cdds: error: {done_before}{reason}\n")
     assert len(terminal("artifacts", "list", "--json").json["artifacts"]) == 1
 
 

@@ -1,4 +1,4 @@
-"""`cdds serve`: what is due is run, each run is told in a line, and a signal ends it cleanly."""
+"""`cdds serve`: runs what is due, tells of it and of what expires, and a signal ends it cleanly."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ import attrs
 import pytest
 from terminals import Terminal
 
-from cdds.catalog import ArtifactEntry, JobSettings, RunEntry, RunProgress
+from cdds.catalog import ArtifactEntry, CertificateEntry, JobSettings, RunEntry, RunProgress
 from cdds.cli.serve import _telling_once, line_of
 from cdds.cli.telling import telling_warnings
+from cdds.crypto.selfsigned import self_signed
+from cdds.exporter import Exporter
 from cdds.service import events
 
 PATIENCE = 60
@@ -35,9 +37,12 @@ LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ run [0-9a-f-]{36} \(acme/ali
 
 
 @contextmanager
-def serving(*words: str, hangup: Any = signal.SIG_DFL) -> Iterator[subprocess.Popen[str]]:
+def serving(
+    *words: str,
+    hangup: Any = signal.SIG_DFL,
+    command: Sequence[str] = (sys.executable, "-m", "cdds", "serve"),
+) -> Iterator[subprocess.Popen[str]]:
     """Start a scheduler that heeds signals, and see to it that it ends."""
-    command = [sys.executable, "-m", "cdds", "serve", *words]
     heeded: Any = {
         signal.SIGINT: signal.default_int_handler,
         signal.SIGTERM: signal.SIG_DFL,
@@ -45,7 +50,7 @@ def serving(*words: str, hangup: Any = signal.SIG_DFL) -> Iterator[subprocess.Po
     }
     before = {number: signal.signal(number, handler) for number, handler in heeded.items()}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -122,21 +127,54 @@ def test_a_line_tells_when_which_run_of_whom(event: events.Event, said: str) -> 
     assert line.startswith("2026-01-31T08:00:00Z run 7b2b8a0e-")
 
 
-def test_what_is_no_news_of_a_run_has_no_line() -> None:
+def artifact_entry(**changes: Any) -> ArtifactEntry:
     texts = dict.fromkeys(("name", "run_id", "job_id", "tenant", "owner", "title", "dataset"), "x")
     numbers = dict.fromkeys(("size", "part", "parts"), 1)
     moments = dict.fromkeys(("created", "expires"), MORNING)
     given: dict[str, Any] = {**texts, **numbers, **moments, "sha256": "x"}
-    artifact = ArtifactEntry(**given)
-    assert line_of(events.ArtifactStored(at=MORNING, artifact=artifact)) is None
+    return ArtifactEntry(**given | changes)
+
+
+def certificate_entry(**changes: Any) -> CertificateEntry:
+    entry = CertificateEntry(
+        tenant="acme",
+        user="alice",
+        certificate="-----BEGIN CERTIFICATE-----",
+        fingerprint="aa" * 32,
+        uploaded=MORNING,
+        expires=datetime(2026, 2, 5, 12, tzinfo=UTC),
+    )
+    return attrs.evolve(entry, **changes)
+
+
+def test_what_is_no_news_has_no_line() -> None:
+    assert line_of(events.ArtifactStored(at=MORNING, artifact=artifact_entry())) is None
+
+
+def test_what_expires_is_told_with_whose_it_is_and_when() -> None:
+    certificate = events.CertificateExpiring(at=MORNING, certificate=certificate_entry())
+    assert line_of(certificate) == (
+        "2026-01-31T08:00:00Z the certificate of acme/alice expires at 2026-02-05T12:00:00Z; "
+        "later exports need a new one"
+    )
+    artifact = artifact_entry(name="export.zip", tenant="acme", owner="alice", title="Backup")
+    assert line_of(events.ArtifactExpiring(at=MORNING, artifact=artifact)) == (
+        "2026-01-31T08:00:00Z artifact export.zip (acme/alice: Backup) is gone at "
+        "2026-01-31T08:00:00Z"
+    )
 
 
 @pytest.mark.parametrize("title", ["a\u202eb", "a\u2066b\u2028c"])
 def test_a_line_is_no_order_to_a_terminal(title: str) -> None:
     settings = JobSettings(title=title, source="UCS", dataset="Interaction")
-    line = line_of(events.RunStarted(at=MORNING, run=run_entry(settings=settings, owner=title)))
-    assert line is not None
-    assert line.isprintable()
+    for event in (
+        events.RunStarted(at=MORNING, run=run_entry(settings=settings, owner=title)),
+        events.ArtifactExpiring(at=MORNING, artifact=artifact_entry(title=title, owner=title)),
+        events.CertificateExpiring(at=MORNING, certificate=certificate_entry(user=title)),
+    ):
+        line = line_of(event)
+        assert line is not None
+        assert line.isprintable()
 
 
 # --- once -----------------------------------------------------------------------------------------
@@ -182,6 +220,15 @@ def test_the_log_tells_what_no_event_told(capsys: pytest.CaptureFixture[str]) ->
     assert log.filters == []
 
 
+def test_a_certificate_that_expires_soon_is_told_once(bare: Terminal) -> None:
+    _, certificate = self_signed("alice", now=datetime.now(UTC) - timedelta(days=1), days=5)
+    (bare.home / "cert.pem").write_bytes(certificate)
+    bare("preferences", "set", bare.home / "cert.pem")
+    (line,) = bare("serve", "--once").err.splitlines()
+    assert " the certificate of acme/alice expires at " in line
+    assert bare("serve", "--once").err == ""
+
+
 def test_once_that_is_stopped_leaves_nothing(terminal: Terminal) -> None:
     records = terminal.home / "data" / "acme" / "interactions.jsonl"
     records.unlink()
@@ -197,6 +244,27 @@ def test_once_that_is_stopped_leaves_nothing(terminal: Terminal) -> None:
     assert list((terminal.home / "exports").glob("*")) == []
 
 
+def test_once_that_is_stopped_lets_a_run_that_looks_end_by_itself(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing strikes it in the middle of a statement, and nothing more is begun."""
+    for title in ("One", "Other"):
+        terminal.add(title=title)
+    real = Exporter.run
+
+    def run(self: Exporter, *arguments: Any, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Exporter, "run", run)
+    done = terminal("serve", "--once")
+    assert (done.code, done.out) == (143, "")
+    assert done.err.endswith("failed: its scheduler was stopped; it is run again\ncdds: stopped\n")
+    assert len(done.err.splitlines()) == 3
+    (told,) = terminal("history", "list", "--json").json["runs"]
+    assert told["status"] == "failed"
+
+
 # --- until it is stopped --------------------------------------------------------------------------
 
 
@@ -207,6 +275,33 @@ def test_a_signal_ends_it_cleanly(terminal: Terminal, number: signal.Signals) ->
         assert " started\n" in read_line(process)
         assert " finished, " in read_line(process)
         process.send_signal(number)
+        printed, told = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, printed, told) == (0, "", "")
+
+
+SIGNALLED_AS_IT_ENDS = """
+import os, signal, sys
+from cdds.__main__ import run
+from cdds.catalog import Catalog
+
+close = Catalog.close
+
+def close_amid_signals(catalog):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(os.getpid(), number)
+    close(catalog)
+
+Catalog.close = close_amid_signals
+sys.exit(run())
+"""
+
+
+def test_signals_that_come_as_it_ends_change_nothing(terminal: Terminal) -> None:
+    terminal.add()
+    with serving(command=[sys.executable, "-c", SIGNALLED_AS_IT_ENDS, "serve"]) as process:
+        assert " started\n" in read_line(process)
+        assert " finished, " in read_line(process)
+        process.send_signal(signal.SIGTERM)
         printed, told = process.communicate(timeout=PATIENCE)
     assert (process.returncode, printed, told) == (0, "", "")
 

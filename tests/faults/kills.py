@@ -25,6 +25,7 @@ CHILD = Path(__file__).with_name("one_service.py")
 _BLOCK = 100
 _LONGEST = 0.1
 _AFTER_OPENING = 0.9
+_PATIENCE = 60
 """How many workers live for up to so many seconds after they have opened the catalog."""
 
 
@@ -86,10 +87,12 @@ def _wait_for_the_server(place: Place) -> None:
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )
-    while True:
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
         with place.catalog._engine.connect() as connection:
             if not connection.execute(others).scalar_one():
                 return
+    raise AssertionError("the server still has connections of the dead")
 
 
 @contextmanager

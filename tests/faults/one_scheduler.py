@@ -2,9 +2,10 @@
 
     one_scheduler.py HOME EXPORTS URL SPEED EPOCH BEGAN
 
-It loads all that it needs once. For each line of its input, a seed and a number of seconds, it
-forks a process with a scheduler, which after SIGTERM lets its runs go on for so many seconds. It
-says which process that is, and how it ended. Its own end is that of its schedulers, too.
+It loads all that it needs once. For each line of its input, a seed and two numbers of seconds, it
+forks a process with a scheduler, which after SIGTERM lets its runs go on for the first of them, and
+whose source makes each run wait for the second at least. It says which process is forked, when that
+is ready for signals, and how it ended. Its own end is that of its schedulers, too.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ _KEY = b"k" * 32
 _LEASE = timedelta(seconds=5)
 _RETRY_PAUSE = timedelta(seconds=1)
 _LONGEST_ANSWER = 0.4
-"""The most seconds that the source makes a run wait, so that there is more in progress to kill."""
+"""The most seconds that the source makes a run wait beside those it is told to, so that there is
+more in progress to kill."""
 _REFUSALS = 0.03
 """How often the source does not answer at all."""
+_LONGEST_WARM_UP = 60
 
 
 def every_minute(start: datetime) -> Recurrence:
@@ -78,12 +81,13 @@ class Pace:
 class SlowSource:
     """Makes sources that answer after a while, or not at all."""
 
-    def __init__(self, files: Files, numbers: random.Random) -> None:
+    def __init__(self, files: Files, numbers: random.Random, answer: float) -> None:
         self._files = files
         self._numbers = numbers
+        self._answer = answer
 
     def __call__(self, tenant: str) -> Source:
-        time.sleep(self._numbers.uniform(0, _LONGEST_ANSWER))
+        time.sleep(self._answer + self._numbers.uniform(0, _LONGEST_ANSWER))
         if self._numbers.random() < _REFUSALS:
             raise ConnectionError("the source does not answer")
         return cdds.sources.JsonLines(interaction=self._files.records)
@@ -91,7 +95,7 @@ class SlowSource:
 
 @contextmanager
 def opened(
-    files: Files, url: str, pace: Pace, seed: int = 0
+    files: Files, url: str, pace: Pace, seed: int = 0, answer: float = 0
 ) -> Iterator[tuple[cdds.Catalog, cdds.DownloadService]]:
     """Open a catalog, and a service on it and on the folder of exports."""
     clock = None if pace.speed == 1 else pace
@@ -101,7 +105,7 @@ def opened(
             cdds.DownloadService(
                 catalog=catalog,
                 sink=files.exports,
-                sources={"UCS": SlowSource(files, random.Random(seed))},
+                sources={"UCS": SlowSource(files, random.Random(seed), answer)},
                 clock=pace,
                 signer=cdds.Signer.load(files.key, files.certificate),
                 lease=_LEASE * pace.speed,
@@ -134,10 +138,13 @@ def add_jobs(
     return starts
 
 
-def work(files: Files, url: str, pace: Pace, seed: int, stop_timeout: float) -> bool:
+def work(
+    files: Files, url: str, pace: Pace, seed: int, *, stop_timeout: float, answer: float
+) -> bool:
     """Run what is due until SIGTERM; tell whether all that ran has ended."""
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    with opened(files, url, pace, seed) as (_, service):
+    threading.Thread(target=_say_when_ready, daemon=True).start()
+    with opened(files, url, pace, seed, answer) as (_, service):
         scheduler = Scheduler(service, reconcile=every_minute(pace.epoch))
         return scheduler.run_forever(
             workers=2, stop_timeout=timedelta(seconds=stop_timeout), handle_signals=True
@@ -149,11 +156,20 @@ def _end_with_the_parent() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _say_when_ready() -> None:
+    while signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        time.sleep(0.005)
+    os.write(sys.stdout.fileno(), b"ready\n")
+
+
 def warm_up(files: Files) -> None:
     """Load what is loaded late."""
     with opened(files, "sqlite://", Pace(60)) as (_, service):
         add_jobs(files, service, 1, datetime.now(UTC))
+        until = time.monotonic() + _LONGEST_WARM_UP
         while not service.run_due():
+            if time.monotonic() > until:
+                sys.exit("the first run does not finish")
             time.sleep(0.1)
         service.reconcile()
 
@@ -163,12 +179,16 @@ def main(home: str, exports: str, url: str, *pace: str) -> None:
     files = Files(Path(home), Path(exports))
     warm_up(attrs.evolve(files, exports=files.home / f"warm-{os.getpid()}"))
     for line in sys.stdin:
-        seed, seconds = line.split()
+        seed, seconds, answer = line.split()
         child = os.fork()
         if child == 0:
-            has_ended = work(files, url, Pace.of(*pace), int(seed), float(seconds))
+            has_ended = work(
+                *(files, url, Pace.of(*pace), int(seed)),
+                stop_timeout=float(seconds),
+                answer=float(answer),
+            )
             sys.exit(0 if has_ended else 1)
-        print(child, flush=True)
+        print("forked", child, flush=True)
         _, status = os.waitpid(child, 0)
         print("ended", os.waitstatus_to_exitcode(status), flush=True)
 

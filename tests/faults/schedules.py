@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import time
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
@@ -30,7 +31,11 @@ from places import Files
 
 CHILD = Path(__file__).with_name("one_scheduler.py")
 STOP_TIMEOUT = 30
-_LONGEST_DRAIN = 900
+LONGEST_DRAIN = 300
+PATIENCE = 120
+"""The seconds after which what forks the schedulers is taken to hang."""
+
+IN_PROGRESS = "SELECT id, due FROM cdds_runs WHERE status = 'in progress'"
 
 Key: TypeAlias = tuple[str, datetime]
 Row: TypeAlias = Mapping[str, Any]
@@ -39,39 +44,50 @@ Row: TypeAlias = Mapping[str, Any]
 class Slot:
     """A place where one scheduler after another runs, each in a process of its own."""
 
-    def __init__(self, parent: subprocess.Popen[str], numbers: random.Random) -> None:
+    def __init__(self, parent: subprocess.Popen[bytes], numbers: random.Random) -> None:
         self._parent = parent
         self._numbers = numbers
         self._child = 0
+        self._said: dict[str, str] = {}
 
-    def begin(self, stop_timeout: float = STOP_TIMEOUT) -> None:
+    def begin(self, stop_timeout: float = STOP_TIMEOUT, answer: float = 0) -> None:
+        """Begin a scheduler; its source makes each run wait for so many seconds at least."""
         assert self._parent.stdin is not None
-        self._parent.stdin.write(f"{self._numbers.randrange(2**32)} {stop_timeout}\n")
-        self._parent.stdin.flush()
-        self._child = int(self._said())
+        self._said.clear()
+        line = f"{self._numbers.randrange(2**32)} {stop_timeout} {answer}\n"
+        self._parent.stdin.write(line.encode())
+        self._child = int(self._hear("forked"))
 
     def kill(self) -> None:
         self._send(signal.SIGKILL)
         assert self.ended() == -signal.SIGKILL, "a scheduler ended by itself"
 
     def terminate(self) -> None:
+        """Stop the scheduler, once it handles signals."""
+        self._hear("ready")
         self._send(signal.SIGTERM)
 
     def ended(self) -> int:
-        word, code = self._said().split()
-        assert word == "ended"
+        code = int(self._hear("ended"))
         self._child = 0
-        return int(code)
+        return code
 
     def _send(self, number: signal.Signals) -> None:
         assert self._child, "no scheduler runs here"
         os.kill(self._child, number)
 
-    def _said(self) -> str:
+    def _hear(self, word: str) -> str:
+        """Return what was said with a word, and keep what is said before it."""
         assert self._parent.stdout is not None
-        said = self._parent.stdout.readline()
-        assert said, "what forks the schedulers has ended"
-        return said
+        while word not in self._said:
+            assert "ended" not in self._said, "a scheduler ended by itself"
+            ready, _, _ = select.select([self._parent.stdout], [], [], PATIENCE)
+            assert ready, f"nothing is said of a scheduler that is {word}"
+            line = self._parent.stdout.readline()
+            assert line, "what forks the schedulers has ended"
+            said, _, rest = line.decode().strip().partition(" ")
+            self._said[said] = rest
+        return self._said[word]
 
 
 @attrs.frozen
@@ -85,10 +101,10 @@ class Stage:
     starts: Mapping[str, datetime]
     numbers: random.Random
 
-    def begin(self, stop_timeout: float = STOP_TIMEOUT) -> None:
+    def begin(self, stop_timeout: float = STOP_TIMEOUT, answer: float = 0) -> None:
         """Begin a scheduler in each slot."""
         for slot in self.slots:
-            slot.begin(stop_timeout)
+            slot.begin(stop_timeout, answer)
 
     def kill_for(self, seconds: float, pause: float) -> int:
         """Kill schedulers and begin others, with random pauses; return how many were killed."""
@@ -103,18 +119,25 @@ class Stage:
         return kills
 
     def stop(self) -> None:
-        """Stop all schedulers, which must end well; one that has not begun yet dies of it."""
+        """Stop all schedulers, which must end well."""
         for slot in self.slots:
             slot.terminate()
-        ends = {slot.ended() for slot in self.slots}
-        assert ends <= {0, -signal.SIGTERM}, ends
+        ends = [slot.ended() for slot in self.slots]
+        assert ends == [0] * len(ends)
 
-    def drain(self, cut_off: datetime) -> None:
+    def drain(self, cut_off: datetime, longest: float = LONGEST_DRAIN) -> None:
         """Wait until all that was due up to a moment has been run."""
-        until = time.monotonic() + _LONGEST_DRAIN
+        until = time.monotonic() + longest
         while left := self._left(cut_off):
-            assert time.monotonic() < until, f"not run in {_LONGEST_DRAIN} seconds: {left[:10]}"
+            assert time.monotonic() < until, f"not run in {longest} seconds: {left[:10]}"
             time.sleep(0.5)
+
+    def wait_for_runs(self, count: int) -> None:
+        """Wait until so many runs at least are in progress."""
+        until = time.monotonic() + PATIENCE
+        while len(self.rows(IN_PROGRESS)) < count:
+            assert time.monotonic() < until, f"not {count} runs in {PATIENCE} seconds"
+            time.sleep(0.01)
 
     def rows(self, statement: str) -> list[Row]:
         """Return what a statement of SQL finds, by a connection of its own."""
@@ -127,7 +150,7 @@ class Stage:
     def _left(self, cut_off: datetime) -> list[Row]:
         jobs = self.rows("SELECT id, next_start, retries FROM cdds_jobs")
         retries = [retry for job in jobs for retry in json.loads(job["retries"])]
-        runs = self.rows("SELECT id, due FROM cdds_runs WHERE status = 'in progress'")
+        runs = self.rows(IN_PROGRESS)
         return [
             row
             for row in (*jobs, *retries, *runs)
@@ -161,15 +184,19 @@ def stage(
 
 
 @contextmanager
-def _parent(words: list[str]) -> Iterator[subprocess.Popen[str]]:
+def _parent(words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    # Nothing is buffered, so that what can be read is what has not been.
     with subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as parent:
         try:
             yield parent
         finally:
             assert parent.stdin is not None
             parent.stdin.close()  # which ends the scheduler, too
+            with suppress(subprocess.TimeoutExpired):
+                parent.wait(PATIENCE)
+            parent.kill()
 
 
 @attrs.frozen
@@ -315,6 +342,7 @@ def kill_schedulers(
     speed: float,
     seed: int,
     openssl: str,
+    longest_drain: float = LONGEST_DRAIN,
     tell: Callable[[str], object] = print,
 ) -> Outcome:
     """Kill schedulers for some time, let others do what is left, and check it."""
@@ -323,7 +351,7 @@ def kill_schedulers(
         kills = on.kill_for(seconds, pause)
         cut_off = on.pace.now()
         began = time.monotonic()
-        on.drain(cut_off)
+        on.drain(cut_off, longest_drain)
         drained = time.monotonic() - began
         on.stop()
         outcome = attrs.evolve(check(on, cut_off, openssl), kills=kills)

@@ -7,7 +7,6 @@ fast for all of them, so that a minute takes three seconds.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from catalogs import SHARED_KINDS
 from places import Files
-from schedules import STOP_TIMEOUT, check, kill_schedulers, moment, stage
+from schedules import IN_PROGRESS, STOP_TIMEOUT, check, kill_schedulers, moment, stage
 
 SPEED = 20
 
@@ -62,15 +61,16 @@ def test_a_scheduler_that_is_stopped_leaves_nothing_behind(
         new_catalog_url(kind) as url,
         stage(files, url, jobs=10, schedulers=2, speed=SPEED, seed=2) as on,
     ):
-        on.begin(stop_timeout)
-        going = "SELECT id FROM cdds_runs WHERE status = 'in progress'"
-        while not on.rows(going):
-            time.sleep(0.01)
+        # The slow answers are what a stop without patience finds all four workers waiting for.
+        on.begin(stop_timeout, answer=0 if stop_timeout else 3)
+        on.wait_for_runs(1 if stop_timeout else 4)
         on.stop()
-        assert on.rows(going) == []
+        assert on.rows(IN_PROGRESS) == []
         stopped = on.rows("SELECT job_id, due FROM cdds_runs WHERE error LIKE '%stopped%'")
         if stop_timeout:
             assert stopped == []
+        else:
+            assert stopped != []
         jobs = on.rows("SELECT id, retries FROM cdds_jobs")
         due_again = {
             (job["id"], moment(retry["due"]))

@@ -139,7 +139,7 @@ def _all_at_once(todo: Sequence[Callable[[], object]]) -> None:
     barrier = threading.Barrier(len(todo))
 
     def do(what: Callable[[], object]) -> None:
-        barrier.wait()
+        barrier.wait(60)
         with suppress(NotFound):  # others were faster
             what()
 

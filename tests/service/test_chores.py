@@ -52,6 +52,19 @@ def test_a_chore_that_was_never_done_is_due(host: Host) -> None:
     assert host.service.chores.due(["reconcile"])  # each by its own name
 
 
+def test_a_chore_that_starts_later_is_done_at_once_and_then_in_its_turn(host: Host) -> None:
+    start = host.clock.moment + timedelta(days=400)
+    work, recurrence = Work(), Hourly(24, start=start)
+    assert host.service.chores.do("sweep", recurrence, work)
+    first = recurrence.next_after(start - timedelta(days=1))
+    assert first is not None
+    host.clock.moment = first - TICK
+    assert not host.service.chores.due(["sweep"])
+    host.clock.moment = first
+    assert host.service.chores.do("sweep", recurrence, work)
+    assert work.done == 2
+
+
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     every=st.integers(1, 24),

@@ -27,6 +27,7 @@ from cdds.errors import CatalogError, JobError, SinkError
 from cdds.scheduler import Scheduler, dispatcher
 from cdds.scheduler.workers import Workers
 from cdds.service import events
+from cdds.service.due import Found
 
 HOUR = timedelta(hours=1)
 POLL = timedelta(milliseconds=10)
@@ -67,6 +68,12 @@ def has_begun(host: Host, job: JobEntry, count: int) -> bool:
 
 def threads_left() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("cdds-")]
+
+
+def stop_when_it_runs(scheduler: Scheduler) -> None:
+    """Stop a scheduler that another thread is about to start, so that no test waits for ever."""
+    wait_until(lambda: scheduler._dispatcher is not None)
+    scheduler.stop()
 
 
 class Endless:
@@ -186,10 +193,13 @@ def test_it_runs_for_ever_until_another_thread_stops_it(host: Host) -> None:
     for number in range(2):
         with ThreadPoolExecutor(1) as threads:
             ran = threads.submit(scheduler.run_forever, workers=1)
-            job = host.add(title=f"Round {number}")
-            wait_until(partial(has_finished, host, job))
-            assert not ran.done()
-            assert not scheduler.stop()  # it is asked, and not waited for
+            try:
+                job = host.add(title=f"Round {number}")
+                wait_until(partial(has_finished, host, job))
+                assert not ran.done()
+            finally:
+                has_ended = scheduler.stop()
+            assert not has_ended  # it is asked, and not waited for
             assert ran.result(WAIT)
     assert scheduler.stop()
 
@@ -204,9 +214,11 @@ def test_a_stop_waits_for_what_runs_and_begins_nothing_more(make_host: MakeHost)
     waiting = host.add(title="Waiting")
     with ThreadPoolExecutor(1) as threads:
         stopped = threads.submit(scheduler.stop, timedelta(seconds=WAIT))
-        wait_until(lambda: "cdds-scheduler" not in threads_left())
-        assert not stopped.done()
-        source.ended.set()
+        try:
+            wait_until(lambda: "cdds-scheduler" not in threads_left())
+            assert not stopped.done()
+        finally:
+            source.ended.set()
         assert stopped.result(WAIT)
     assert has_finished(host, running)
     assert runs_of(host, waiting) == []
@@ -270,14 +282,35 @@ def test_no_more_is_in_progress_than_there_are_workers(make_host: MakeHost) -> N
     with scheduler_of(host) as scheduler:
         for _ in range(2):
             assert source.begun.acquire(timeout=WAIT)
-        looks = threading.Semaphore(0)
-        real = host.service.due.jobs
-        host.service.due.jobs = lambda *a: (looks.release(), real(*a))[1]  # type: ignore[method-assign, func-returns-value]
+        assert not source.begun.acquire(timeout=0.2)  # while it looks again and again
         states = Counter(host.service.jobs.get(host.alice, job.id).latest_status for job in jobs)
         assert states == {"in progress": 2, None: 3}
         source.ended.set()
         wait_until(lambda: has_finished(host, *jobs))
         assert scheduler.stop()
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_as_many_runs_of_a_job_are_in_progress_as_it_allows(make_host: MakeHost, most: int) -> None:
+    source = Stuck()
+    host = make_host(sources={"UCS": source}, lease=timedelta(days=1))
+    host.clock.moment = host.clock.moment.replace(hour=1, minute=30)
+    job = host.add(recurrence=cdds.Hourly(1), misfire="each", max_instances=most)
+    host.clock.advance(hours=5)
+    scheduler = scheduler_of(host, poll_interval=timedelta(minutes=5))
+    scheduler.start(workers=6)
+    try:
+        for _ in range(most):
+            assert source.begun.acquire(timeout=WAIT)
+        assert not source.begun.acquire(timeout=0.2)
+        assert Counter(run.status for run in runs_of(host, job)) == {"in progress": most}
+        assert threads_left().count(f"cdds-{job.id}") == most
+        source.ended.set()
+        wait_until(lambda: [run.status for run in runs_of(host, job)] == ["finished"] * 5)
+    finally:
+        source.ended.set()
+        assert scheduler.stop()
+    assert len({run.due for run in runs_of(host, job)}) == 5
 
 
 # Many on one catalog.
@@ -375,6 +408,49 @@ def test_a_catalog_that_fails_for_a_while_does_not_end_it(
     assert "nothing can be scheduled, trying again: the server is away" in caplog.text
 
 
+def test_a_log_that_fails_does_not_end_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Semaphore(0)
+
+    def fail(*_: object) -> bool:
+        told.release()
+        raise SystemExit
+
+    def away() -> object:
+        raise CatalogError("the server is away")
+
+    job = host.add()
+    monkeypatch.setattr(dispatcher._log, "filter", fail)
+    with scheduler_of(host):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(host.catalog, "read", away)
+            for _ in range(3):
+                assert told.acquire(timeout=WAIT)
+        wait_until(lambda: has_finished(host, job))
+
+
+def test_what_ends_it_is_raised_and_it_can_be_started_again(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = scheduler_of(host)
+
+    def fail(_: dispatcher.Dispatcher) -> None:
+        raise MemoryError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatcher.Dispatcher, "_run", fail)
+        with pytest.raises(MemoryError):
+            scheduler.run_forever()
+        scheduler.start()
+        wait_until(lambda: not threads_left())
+    assert caplog.text.count("nothing is scheduled any more: it failed with MemoryError") == 2
+    scheduler.start()
+    job = host.add()
+    wait_until(lambda: has_finished(host, job))
+    with pytest.raises(JobError, match="runs already"):
+        scheduler.start()
+    assert scheduler.stop()
+
+
 def test_a_chore_that_fails_ends_nothing(host: Host, caplog: pytest.LogCaptureFixture) -> None:
     tried = threading.Semaphore(0)
 
@@ -405,7 +481,7 @@ def test_a_thread_that_cannot_be_started_takes_no_place(
     with pytest.raises(RuntimeError):
         workers.begin("job", lambda: None)
     monkeypatch.setattr(threading.Thread, "start", started)
-    assert (workers.free, workers.busy) == (1, frozenset())
+    assert (workers.free, workers.held) == (1, frozenset())
     assert workers.wait(0)
     done = threading.Event()
     workers.begin("job", done.set)
@@ -425,6 +501,40 @@ def test_a_start_that_fails_can_be_made_again(host: Host, monkeypatch: pytest.Mo
         scheduler.start()
     monkeypatch.setattr(threading.Thread, "start", started)
     scheduler.start()
+    assert scheduler.stop()
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Interrupt whoever starts a dispatcher, when its thread runs; return how many were."""
+    started, times = threading.Thread.start, []
+
+    def interrupt(thread: threading.Thread) -> None:
+        started(thread)
+        if thread.name == "cdds-scheduler":
+            times.append(thread)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupt)
+    return lambda: len(times)
+
+
+def test_a_start_that_is_interrupted_leaves_nothing_that_runs(
+    make_host: MakeHost, interrupted: Callable[[], int]
+) -> None:
+    host = make_host(sources={"UCS": Endless()}, lease=timedelta(days=1))
+    host.add()
+    scheduler = scheduler_of(host)
+    starts: tuple[Callable[[], object], ...] = (
+        scheduler.start,
+        scheduler.__enter__,
+        scheduler.run_forever,
+    )
+    for times, start in enumerate(starts, start=1):
+        with pytest.raises(KeyboardInterrupt):
+            start()
+        assert interrupted() == times
+        assert threads_left() == []
     assert scheduler.stop()
 
 
@@ -487,10 +597,12 @@ def test_no_signal_is_handled_unless_it_is_asked_for(host: Host) -> None:
         assert [signal.getsignal(number) for number in SIGNALS] == before
 
     def look() -> None:
-        job = host.add()
-        wait_until(lambda: has_finished(host, job))
-        seen.extend(signal.getsignal(number) for number in SIGNALS)
-        scheduler.stop()
+        try:
+            job = host.add()
+            wait_until(lambda: has_finished(host, job))
+            seen.extend(signal.getsignal(number) for number in SIGNALS)
+        finally:
+            stop_when_it_runs(scheduler)
 
     with ThreadPoolExecutor(1) as threads:
         looked = threads.submit(look)
@@ -507,17 +619,21 @@ def test_a_signal_stops_it_and_the_handlers_of_before_are_back(
     scheduler = scheduler_of(host)
 
     def send() -> None:
-        wait_until(lambda: signal.getsignal(signal.SIGINT) is not before[1])
-        job = host.add()
-        wait_until(lambda: has_finished(host, job))
-        os.kill(os.getpid(), number)
+        try:
+            wait_until(lambda: signal.getsignal(signal.SIGINT) is not before[1])
+            job = host.add()
+            wait_until(lambda: has_finished(host, job))
+            os.kill(os.getpid(), number)
+        except BaseException:
+            stop_when_it_runs(scheduler)
+            raise
 
     with ThreadPoolExecutor(1) as threads:
         sent = threads.submit(send)
         assert scheduler.run_forever(handle_signals=True)
         sent.result(WAIT)
     assert [signal.getsignal(each) for each in SIGNALS] == before
-    assert threads_left() == []
+    wait_until(lambda: not threads_left())  # the one that was asked to stop it may be at its end
 
 
 def test_a_second_signal_cancels_what_runs(make_host: MakeHost) -> None:
@@ -527,10 +643,15 @@ def test_a_second_signal_cancels_what_runs(make_host: MakeHost) -> None:
     scheduler = scheduler_of(host)
 
     def send() -> None:
-        assert source.begun.acquire(timeout=WAIT)
-        os.kill(os.getpid(), signal.SIGTERM)
-        wait_until(lambda: scheduler._dispatcher and scheduler._dispatcher._stop.is_set())
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            assert source.begun.acquire(timeout=WAIT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            wait_until(lambda: scheduler._dispatcher and scheduler._dispatcher._stop.is_set())
+            os.kill(os.getpid(), signal.SIGINT)
+        except BaseException:
+            source.ended.set()
+            stop_when_it_runs(scheduler)
+            raise
 
     with ThreadPoolExecutor(1) as threads:
         sent = threads.submit(send)
@@ -567,6 +688,14 @@ def test_only_the_main_thread_can_handle_signals(host: Host) -> None:
         {"reconcile": 24},
         {"remind": cdds.Hourly},
         {"sweep": cdds.Once()},  # which would never be done again
+        {"sweep": cdds.Hourly(1, until=datetime(2100, 1, 1, tzinfo=UTC))},  # nor would these
+        {"remind": cdds.Daily("03:00", start=datetime(2026, 1, 1, tzinfo=UTC), count=1)},
+        {"reconcile": cdds.RRule("FREQ=DAILY;COUNT=9", start=datetime(2026, 1, 1, tzinfo=UTC))},
+        {
+            "reconcile": cdds.RRule(
+                "FREQ=DAILY;UNTIL=20990101T000000Z", start=datetime(2026, 1, 1, tzinfo=UTC)
+            )
+        },
     ],
     ids=str,
 )
@@ -595,6 +724,9 @@ def test_numbers_and_spans_out_of_their_range_are_refused(host: Host) -> None:
     for limit in (0, -1, 1.0, True, 1_000_001):
         with pytest.raises(JobError, match="limit"):
             scheduler.run_pending(limit)  # type: ignore[arg-type]
+    for stop in (True, "stop", object()):
+        with pytest.raises(JobError, match="stop takes a token"):
+            scheduler.run_pending(stop=stop)  # type: ignore[arg-type]
     scheduler.start()  # none of which has started it
     assert scheduler.stop()
 
@@ -625,8 +757,9 @@ def test_an_interrupt_without_a_handler_lets_what_runs_clean_up(make_host: MakeH
     job = host.add()
 
     def send() -> None:
-        assert source.begun.acquire(timeout=WAIT)
-        os.kill(os.getpid(), signal.SIGINT)
+        has_begun = source.begun.acquire(timeout=WAIT)
+        os.kill(os.getpid(), signal.SIGINT)  # whatever has become of it, or the test never ends
+        assert has_begun
 
     with ThreadPoolExecutor(1) as threads:
         sent = threads.submit(send)
@@ -640,22 +773,58 @@ def test_an_interrupt_without_a_handler_lets_what_runs_clean_up(make_host: MakeH
 
 
 def test_a_listener_that_exits_does_not_end_the_scheduler_in_silence(
-    make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
+    host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    host = make_host()
-    real, raised = host.service.due.jobs, threading.Event()
+    real, raised = host.service.due.look, threading.Event()
 
-    def jobs(*arguments: Any) -> tuple[str, ...]:
+    def look(*arguments: Any) -> Found:
         if not raised.is_set():
             raised.set()
             raise SystemExit  # as a listener does that is told of a run whose lease has ended
         return real(*arguments)
 
-    monkeypatch.setattr(host.service.due, "jobs", jobs)
+    monkeypatch.setattr(host.service.due, "look", look)
     with scheduler_of(host):
         assert raised.wait(WAIT)
         job = host.add()
         wait_until(lambda: has_finished(host, job))
+    assert "nothing can be scheduled, trying again: it failed with SystemExit" in caplog.text
+
+
+def test_a_start_that_comes_while_the_catalog_is_asked_is_looked_for_at_once(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not found by the look itself, and over when it is asked what comes next."""
+    host.add(recurrence=cdds.Once(host.clock.moment + timedelta(milliseconds=5)))
+    real = host.service.due.look
+
+    def look(*arguments: Any) -> Found:
+        found = real(*arguments)
+        host.clock.advance(milliseconds=10)
+        return found
+
+    monkeypatch.setattr(host.service.due, "look", look)
+    looking = dispatcher.Dispatcher(host.service, {}, workers=2, poll_interval=300)
+    assert looking._hand_out() <= dispatcher._TICK
+    assert looking._workers.held == frozenset()
+
+
+def test_what_is_due_and_cannot_begin_is_not_looked_for_at_once(make_host: MakeHost) -> None:
+    """Else a scheduler would ask all the time until the run before has ended."""
+    source = Stuck()
+    host = make_host(sources={"UCS": source}, lease=timedelta(days=9))
+    job = host.add(recurrence=cdds.Hourly(24))
+    assert job.next_start is not None
+    host.clock.moment = job.next_start
+    looking = dispatcher.Dispatcher(host.service, {}, workers=2, poll_interval=300)
+    looking._hand_out()
+    try:
+        assert source.begun.acquire(timeout=WAIT)
+        host.clock.moment += timedelta(days=1)
+        assert looking._hand_out() == 300
+    finally:
+        source.ended.set()
+    assert looking._workers.wait(WAIT)
 
 
 def test_a_start_that_is_known_does_not_wait_for_the_next_look(

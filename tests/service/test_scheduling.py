@@ -67,10 +67,7 @@ def history(host: Host, job: JobEntry, **filters: Any) -> list[RunEntry]:
 
 def run_all_due(host: Host) -> list[RunEntry]:
     """Run what is due until nothing is."""
-    found: list[RunEntry] = []
-    while host.service.due.jobs(100):
-        found += host.service.run_due()
-    return found
+    return list(host.service.run_due(limit=10_000))
 
 
 # Misfire policies.
@@ -100,6 +97,82 @@ def test_each_start_is_run_one_after_another(host: Host) -> None:
     assert [run.due for run in runs] == [first + number * HOUR for number in range(4)]
     assert [run.status for run in history(host, job)] == ["finished"] * 4
     assert present(host, job).next_start == first + 4 * HOUR
+
+
+def test_one_call_runs_all_that_is_due(host: Host) -> None:
+    several, one = hourly(host, misfire="each"), hourly(host, title="Other")
+    first = first_start(several)
+    host.clock.moment = first + 4.5 * HOUR
+    runs = host.service.run_due()
+    assert [run.due for run in runs if run.job_id == several.id] == [
+        first + number * HOUR for number in range(5)
+    ]
+    assert [run.due for run in runs if run.job_id == one.id] == [first + 4 * HOUR]
+    assert host.service.run_due() == ()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 7, 8, 9])
+def test_one_call_runs_no_more_than_its_limit_and_each_job_in_its_turn(
+    host: Host, limit: int
+) -> None:
+    several, others = hourly(host, misfire="each"), [hourly(host, title="Other") for _ in range(3)]
+    host.clock.moment = first_start(several) + 4.5 * HOUR
+    runs = host.service.run_due(limit)
+    assert len(runs) == min(limit, 8)
+    counts = [sum(run.job_id == job.id for run in runs) for job in (several, *others)]
+    assert sum(counts[1:]) >= min(limit - 1, 3)  # none waits for the second run of another
+
+
+def test_what_is_missed_is_none_of_the_runs_of_a_call(host: Host) -> None:
+    late = [hourly(host, misfire="none", misfire_grace_time=MINUTE) for _ in range(3)]
+    host.clock.moment = first_start(late[0]) + 3.5 * HOUR
+    last = host.add()
+    (run,) = host.service.run_due(limit=1)
+    assert run.job_id == last.id
+    assert [[run.missed for run in history(host, job)] for job in late] == [[4]] * 3
+
+
+def test_a_call_ends_where_all_runs_fail(host: Host) -> None:
+    host.failing.append(SourceUnavailable("it is away"))
+    job, other = hourly(host, misfire="each"), hourly(host, title="Other", max_retries=0)
+    host.clock.moment = first_start(job) + 4.5 * HOUR
+    assert host.service.run_due() == ()
+    assert [run.attempt for run in history(host, job)] == [1]  # which comes before later starts
+    assert [run.status for run in history(host, other)] == ["missed", "failed"]
+
+
+class AfterSome:
+    """A token that is set once a source was asked so many times."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def source(self, _: str) -> cdds.sources.Records:
+        self.left -= 1
+        return cdds.sources.Records(interaction=RECORDS)
+
+    def is_set(self) -> bool:
+        return self.left <= 0
+
+
+@pytest.mark.parametrize("count", range(4))
+def test_a_call_that_is_stopped_begins_nothing_more(make_host: MakeHost, count: int) -> None:
+    stop = AfterSome(count)
+    host = make_host(sources={"UCS": stop.source})
+    jobs = [hourly(host, title=f"Job {number}", misfire="each") for number in range(2)]
+    host.clock.moment = first_start(jobs[0]) + 4.5 * HOUR
+    assert len(host.service.run_due(stop=stop)) == max(count - 1, 0)
+    runs = [run for job in jobs for run in history(host, job)]
+    stopped = [run for run in runs if run.status == "failed"]
+    assert len(runs) == count
+    assert len(stopped) == min(count, 1)
+    for run in stopped:
+        assert run.error == "its scheduler was stopped; it is run again"
+        (job,) = (job for job in jobs if job.id == run.job_id)
+        entry = present(host, job)
+        assert (entry.next_start, entry.retrying) == (host.clock.moment, run.due)
+    stop.left = 100
+    assert len(host.service.run_due(stop=stop)) == 10 - max(count - 1, 0)
 
 
 def test_none_is_run_that_is_late(host: Host) -> None:
@@ -295,6 +368,65 @@ LASTING = [
     OwnError(is_transient="yes"),
     FileNotFoundError("gone"),
 ]
+
+
+class Ending:
+    """A source that raises what ends a process, until it is told to go on."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error: BaseException | None = error
+
+    def __call__(self, _: str) -> cdds.sources.Records:
+        if self.error is not None:
+            raise self.error
+        return cdds.sources.Records(interaction=RECORDS)
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), SystemExit("stopped"), GeneratorExit()])
+def test_a_run_whose_host_exits_is_tried_again_as_if_its_worker_had_died(
+    make_host: MakeHost, error: BaseException
+) -> None:
+    """Also when the host always does: it is tried no more often than any other."""
+    source = Ending(error)
+    host = make_host(sources={"UCS": source})
+    job = hourly(host, max_retries=2, misfire="each")
+    due = host.clock.moment = first_start(job)
+    for attempt, minutes in enumerate([1, 4], start=1):
+        with pytest.raises(type(error)):
+            host.service.run_due()
+        entry = present(host, job)
+        assert (entry.retrying, entry.failures) == (due, attempt)
+        assert entry.next_start == host.clock.moment + minutes * MINUTE
+        assert (entry.latest_status, entry.is_running) == ("failed", False)
+        host.clock.moment = entry.next_start
+    with pytest.raises(type(error)):
+        host.service.run_due()
+    assert (present(host, job).retrying, present(host, job).next_start) == (None, due + HOUR)
+    assert {run.error for run in history(host, job)} == {f"it failed with {type(error).__name__}"}
+
+
+def test_a_run_that_a_host_interrupts_is_due_again_at_once(make_host: MakeHost) -> None:
+    source = Ending(KeyboardInterrupt())
+    host = make_host(sources={"UCS": source})
+    job = hourly(host, max_retries=0)
+    due = host.clock.moment = first_start(job)
+    for _ in range(3):  # which is no fault of its own, so it is not counted
+        with pytest.raises(KeyboardInterrupt):
+            host.service.run_due()
+        entry = present(host, job)
+        assert (entry.retrying, entry.failures, entry.next_start) == (due, 0, host.clock.moment)
+    source.error = None
+    (run,) = run_all_due(host)
+    assert (run.due, run.attempt) == (due, 4)
+
+
+def test_a_run_on_request_that_ends_with_its_host_is_not_tried_again(make_host: MakeHost) -> None:
+    host = make_host(sources={"UCS": Ending(SystemExit(0))})
+    job = hourly(host)
+    with pytest.raises(SystemExit):
+        host.service.jobs.run_now(host.alice, job.id)
+    assert present(host, job).next_start == job.next_start
+    assert present(host, job).retries == ()
 
 
 @pytest.mark.parametrize("error", TRANSIENT, ids=lambda error: type(error).__name__)

@@ -734,26 +734,27 @@ class Service(RuleBasedStateMachine):
 
     @rule()
     def run_due(self) -> None:
+        """Run each job that is due once, one after another in an order that is always the same."""
         guide = self.guide
         due = guide.due()
-        ran = self.service.run_due()
-        finished = set()
+        assert set(self.service.due.jobs(1000)) == {job.id for job in due}
         for job in due:
+            ran = self.service.due.run(job.id)
             decision = self.decided(job)
             while decision.run is None and job.next_start and job.next_start <= guide.now:
                 decision = self.decided(job)
             if decision.run is None:
+                assert ran.outcome == "nothing to do"
                 continue
             refused = guide.sealing(job.tenant, job.owner, job.settings.recipients, self.uploads)
             run = self.begun(job, decision.run, attempt=decision.attempt, is_sealed=not refused)
             status = "failed" if refused or self.fault_of(job) else "finished"
             self.ended(run, status)
-            if status == "finished":
-                finished.add(run.id)
-            elif not refused and self.may_pass(job):
+            assert ran.outcome == status
+            assert (ran.run and ran.run.id) == (run.id if status == "finished" else None)
+            if status == "failed" and not refused and self.may_pass(job):
                 guide.try_again(job, run)
-        assert {run.id for run in ran} == finished
-        assert len(ran) == len(finished)
+        assert self.service.due.jobs(1, {job.id for job in due}) == ()
 
     def decided(self, job: Job) -> Decision:
         """Have the model decide about a job that is due, and take what it missed into it."""

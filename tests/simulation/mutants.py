@@ -28,7 +28,7 @@ from cdds.service import claims, endings, execution, reconciliation, removal, re
 from cdds.service import jobs as jobs_page
 from cdds.service.claims import Claim, Claims
 from cdds.service.context import Context
-from cdds.service.retries import Again
+from cdds.service.retries import Again, after_failure
 from cdds.staging import Staging
 
 Mutant: TypeAlias = Callable[[], AbstractContextManager[object]]
@@ -400,6 +400,29 @@ def a_failed_run_is_never_tried_again() -> AbstractContextManager[object]:
 @mutant
 def a_lapsed_run_is_never_tried_again() -> AbstractContextManager[object]:
     return replaced(endings, "after_failure", lambda *_: None)
+
+
+@mutant
+def a_stopped_run_is_never_run_again() -> AbstractContextManager[object]:
+    return replaced(execution, "after_stop", lambda _: None)
+
+
+@mutant
+def a_stop_counts_as_a_failure() -> AbstractContextManager[object]:
+    def count(run: RunEntry) -> Again | None:
+        return after_failure(run, timedelta(minutes=1))
+
+    return replaced(execution, "after_stop", count)
+
+
+@mutant
+def a_stop_is_taken_for_a_cancel() -> AbstractContextManager[object]:
+    outcome = execution.Execution._outcome
+
+    def blind(self: Any, run: RunEntry, error: BaseException, _: object) -> Any:
+        return outcome(self, run, error, None)
+
+    return replaced(execution.Execution, "_outcome", blind)
 
 
 @mutant

@@ -53,6 +53,9 @@ An update that writes the value that stands there already is logged too.
 _TRANSIENT = ("simulated", "no sign of life")
 """What the errors say that are worth another try."""
 
+_STOPPED = "its scheduler was stopped"
+"""What the error says of a run that is due again without having failed."""
+
 
 class Violation(AssertionError):
     """A promise was broken."""
@@ -93,6 +96,7 @@ class SeenJob:
     in_progress: dict[str, SeenRun] = attrs.field(factory=dict, repr=False)
     outcomes: dict[datetime, str] = attrs.field(factory=dict, repr=False)
     failures: dict[datetime, int] = attrs.field(factory=dict, repr=False)
+    stops: Counter[datetime] = attrs.field(factory=Counter, repr=False)
     owed: dict[datetime, SeenRun] = attrs.field(factory=dict, repr=False)
 
     @property
@@ -273,6 +277,9 @@ class Observer:
         self._check(
             run.status != "finished" or not asked_to_stop, "a run finished after its cancel", run
         )
+        self._check(
+            run.status != "cancelled" or asked_to_stop, "a run cancelled that nobody cancelled", run
+        )
         if run.due is not None:
             self._check(job.outcomes[run.due] == "in progress", "an instant that ended twice", run)
             self._record(job, run.due, run.status)
@@ -282,8 +289,15 @@ class Observer:
         if "no sign of life" in run.error:
             self.counts["leases lost"] += 1
             self._check(self._was_in_trouble(run), "a sound run was given up", run)
+        if run.due is None:
+            return
+        is_stopped = _STOPPED in run.error
+        if is_stopped:
+            self.counts["runs stopped"] += 1
+            job.stops[run.due] += 1
         is_worth_it = any(words in run.error for words in _TRANSIENT)
-        if is_worth_it and run.due is not None and run.attempt <= run.max_retries:
+        has_tries = run.attempt - job.stops[run.due] <= run.max_retries
+        if is_stopped or (is_worth_it and has_tries):
             job.failures[run.due] = run.attempt
             if run.begun > job.switched:
                 job.owed[run.due] = run

@@ -18,8 +18,8 @@ import types
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from datetime import time as clock_time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -111,6 +111,18 @@ def simulate(seed: int, scale: Scale | None = None) -> Report:
             simulation.catalog.close()
 
 
+@attrs.frozen
+class StopAt:
+    """A token that is set from a moment on, as one that a signal sets."""
+
+    world: World
+    moment: datetime
+
+    def is_set(self) -> bool:
+        """Return whether that moment has come."""
+        return self.world.now >= self.moment
+
+
 class Simulation:
     """A world with workers, users and chaos in it."""
 
@@ -187,8 +199,19 @@ class Simulation:
 
     def _work(self, scheduler: cdds.Scheduler) -> None:
         while True:
-            self._attempt(lambda: scheduler.run_pending(self.random.choice([1, 5, 100])))
+            self._attempt(
+                lambda: scheduler.run_pending(self.random.choice([1, 5, 100]), self._maybe_stop())
+            )
             self.world.pause(self.random.uniform(0, 2 * self.scale.poll))
+
+    def _maybe_stop(self) -> CancelToken | None:
+        """Have the host of a worker stop what it does, now and then."""
+        if self.is_calm or self.world.chance(0.7):
+            return None
+        (seconds,) = self.random.choices((0.0, 1.0, 60.0, 1000.0), (1, 2, 4, 4))
+        return StopAt(
+            self.world, self.world.now + timedelta(seconds=self.random.random() * seconds)
+        )
 
     def _attempt(self, action: Callable[[], object]) -> None:
         """Do what the library may refuse, or the simulated parts let fail."""

@@ -18,7 +18,8 @@ SEEDS_FOR_A_MUTANT = 30
 def test_every_promise_is_kept_at_every_step(seed: int) -> None:
     report = simulate(seed)
     # What was to be shown has come to pass: runs, windows, and trouble of all kinds.
-    for what in ("runs finished", "runs failed", "retries", "windows", "starts missed"):
+    wanted = ("runs finished", "runs failed", "runs stopped", "retries", "windows", "starts missed")
+    for what in wanted:
         assert report.counts[what] > 0, what
     assert report.counts["runs begun"] == sum(
         report.counts.get(f"runs {end}", 0) for end in ("finished", "failed", "cancelled")

@@ -42,6 +42,7 @@ def test_each_start_is_run_once_whoever_is_killed(
             speed=1,
             seed=SEED,
             openssl=judge("openssl"),
+            longest_drain=900,
             tell=lambda words: print(f"{kind}: {words}"),
         )
     assert outcome.recovered > 0

@@ -28,6 +28,7 @@ from cdds.model import (
     one_of,
 )
 from cdds.schedule import Misfire, Once, Recurrence
+from cdds.schedule.moments import is_whole
 from cdds.wording import line, lines
 
 MAX_MEDIA_TYPES = 100
@@ -84,7 +85,7 @@ def _grace(_: object, __: object, value: object) -> None:
 
 def _number(least: int, most: int) -> Any:
     def check(_: object, attribute: Any, value: object) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        if not is_whole(value, least, most):
             raise JobError(f"{attribute.name} is a whole number from {least} to {most}")
 
     return check

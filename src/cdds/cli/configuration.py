@@ -31,11 +31,13 @@ T = TypeVar("T", bound=msgspec.Struct)
 KINDS = ("json-lines", "json-array")
 """What the files of a source may be."""
 
-_SECRET = re.compile(r"key|.*(secret|token|passw|passphrase|credential).*", re.IGNORECASE)
+_SECRET = re.compile(
+    r".*key|sas.*|.*(secret|token|passw|passphrase|credential|connection_?string).*", re.IGNORECASE
+)
 # The first as SQLAlchemy reads URLs: all up to an @ is the password, whatever it holds.
 _CATALOG_PASSWORD = re.compile(r"[^:/]+://[^:/]*:[^@]*@|.*[?&][^=&]*password=")
 _DATA_FILES = tuple(file.name for dataset in BUILTIN for file in dataset.files)
-_SHORTEST_LEASE = "10s"  # a run that only waits for a busy database shall not count as dead
+_SHORTEST_LEASE = "10s"  # a third of it is how long a busy database is waited for
 _LARGEST = 1024 * 1024
 _ADVICE = "secrets come from a file or the environment"
 
@@ -249,7 +251,7 @@ def _check_names(where: str, what: str, table: dict[str, Any], known: Any, requi
     """Refuse a table with keys that are unknown, or without one that it needs."""
     for name in table:
         if name not in known:
-            advice = f"; {_ADVICE}" if _SECRET.fullmatch(name) or name == "audit_key" else ""
+            advice = f"; {_ADVICE}" if _SECRET.fullmatch(name) else ""
             raise _Refused(
                 f"{where} has the unknown {what} {name}{advice}; known are {', '.join(known)}"
             )
@@ -325,6 +327,9 @@ def _refuse_secrets(where: str, options: object) -> None:
         for key, value in options.items():
             if _SECRET.fullmatch(key):
                 raise _Refused(f"{where} {key} would be a secret; {_ADVICE} (such as AWS_PROFILE)")
+            _refuse_secrets(where, value)
+    elif isinstance(options, list):
+        for value in options:
             _refuse_secrets(where, value)
 
 

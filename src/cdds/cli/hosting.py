@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,9 @@ from cdds.sinks import open_sink
 from cdds.sources import JsonArray, JsonLines
 
 _UNSAFE = frozenset("/\\:?#%*[]{}\0")
+_PATIENCE = timedelta(seconds=30)
+"""How long a catalog that others hold locked is waited for, where leases are long."""
+
 _SOURCES: dict[str, Callable[..., Source]] = {"json-lines": JsonLines, "json-array": JsonArray}
 
 
@@ -68,10 +72,13 @@ def hosted_by_file(
 
 def _catalog(configuration: Configuration) -> Catalog:
     section = configuration.catalog
+    # A sign of life that waits for a busy database must come, or be tried again, within the lease.
+    patience = min(_PATIENCE, configuration.scheduler.lease / 3)
     return Catalog(
         configuration.location_of(section.url),
         audit_key=_audit_key(configuration),
         password=_password(configuration),
+        timeout=patience.total_seconds(),
     )
 
 

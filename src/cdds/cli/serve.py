@@ -1,4 +1,4 @@
-"""`cdds serve`: runs a scheduler, and tells of each run in a line on standard error.
+"""`cdds serve`: runs a scheduler, and tells of runs and reminders in lines on standard error.
 
 Place: a command, over `cdds.scheduler`. It opens no port; SIGTERM, SIGHUP and Ctrl-C end it
 cleanly.
@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cdds.cli.pages import add_configuration, configuration_file
-from cdds.cli.stopping import stoppable
+from cdds.cli.stopping import ignore_signals, stoppable
 from cdds.cli.telling import tell
 from cdds.cli.words import add_command
 from cdds.errors import CddsError
 
 if TYPE_CHECKING:
     import argparse
+    from datetime import datetime
 
     from cdds.catalog import RunEntry
     from cdds.cli.configuration import Configuration, SchedulerSection
@@ -49,18 +50,22 @@ def _run(options: argparse.Namespace) -> None:
     with _telling_once() as teller, hosted_by_file(file, [teller]) as (service, configuration):
         scheduler = _scheduler(service, configuration)
         if options.once:
-            with stoppable():
-                scheduler.run_pending()
+            with stoppable() as stop:
+                scheduler.run_pending(stop=stop)
+                stop.check()
         else:
             _serve(scheduler, configuration.scheduler)
 
 
 def _serve(scheduler: Scheduler, section: SchedulerSection) -> None:
-    has_ended = scheduler.run_forever(
-        workers=section.workers, stop_timeout=section.stop_timeout, handle_signals=True
-    )
+    try:
+        has_ended = scheduler.run_forever(
+            workers=section.workers, stop_timeout=section.stop_timeout, handle_signals=True
+        )
+    finally:
+        ignore_signals()
     if not has_ended:
-        raise CddsError("some runs did not stop in time; their leases will end")
+        raise CddsError("some runs or chores did not stop in time; their leases will end")
 
 
 def _scheduler(service: DownloadService, configuration: Configuration) -> Scheduler:
@@ -111,7 +116,6 @@ def _telling_once() -> Iterator[_Teller]:
 
 def line_of(event: Event) -> str | None:
     """Return the line of a log for an event, if it has one; never the content of a record."""
-    from cdds.cli.shapes import moment
     from cdds.location import printable
     from cdds.service import events
 
@@ -127,11 +131,29 @@ def line_of(event: Event) -> str | None:
             what = "cancelled"
         case events.RunMissed():
             what = _missed(event.run)
+        case events.ArtifactExpiring(artifact=artifact):
+            whose = f"{artifact.tenant}/{artifact.owner}: {artifact.title}"
+            what = f"artifact {artifact.name} ({whose}) is gone at {_second(artifact.expires)}"
+        case events.CertificateExpiring(certificate=entry):
+            whose = f"{entry.tenant}/{entry.user}"
+            what = f"the certificate of {whose} expires at {_second(entry.expires)}; "
+            what += "later exports need a new one"
         case _:
             return None
-    run, at = event.run, moment(event.at.replace(microsecond=0))
-    whose = f"{run.tenant}/{run.owner}: {run.title}"
-    return printable(f"{at} run {run.id} ({whose}) {what}")
+    return printable(f"{_second(event.at)} {_subject(event)}{what}")
+
+
+def _second(at: datetime) -> str:
+    """Return a moment to the second."""
+    from cdds.cli.shapes import moment
+
+    return moment(at.replace(microsecond=0))
+
+
+def _subject(event: Event) -> str:
+    """Return which run an event is of, and whose; nothing where it is of none."""
+    run: RunEntry | None = getattr(event, "run", None)
+    return "" if run is None else f"run {run.id} ({run.tenant}/{run.owner}: {run.title}) "
 
 
 def _missed(run: RunEntry) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,11 @@ from cdds.errors import Cancelled
 
 _GRACE = 0.5
 """How many seconds the work has to notice that it shall stop."""
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_AT_ONCE = 0.001
+"""The seconds after which a timer strikes that is late; none would mean that it is off."""
 
 
 class Stop:
@@ -67,38 +73,62 @@ class Stop:
             raise KeyboardInterrupt
 
 
+def ignore_signals() -> None:
+    """Let no signal disturb a process that is ending, up to its end."""
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def stoppable() -> Iterator[Stop]:
     """Heed signals while the work is done, and put back what heeded them before.
+
+    So is the timer of the process; one that would have struck meanwhile strikes at the end.
 
     Raises:
         KeyboardInterrupt: the work was stopped; its argument is the exit code.
         Cancelled: the work was cancelled by somebody else.
     """
     stop = Stop()
-    previous = _install(stop)
-    try:
-        yield stop
-    except Cancelled:
-        if not stop.was_asked:
-            raise
-        raise KeyboardInterrupt(stop.exit_code) from None
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(stop.exit_code) from None
-    finally:
-        if previous:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    with _heeded_by(stop):
+        try:
+            yield stop
+        except Cancelled:
+            if not stop.was_asked:
+                raise
+            raise KeyboardInterrupt(stop.exit_code) from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(stop.exit_code) from None
 
 
-def _install(stop: Stop) -> dict[int, Any]:
-    """Let signals reach `stop`, where the system and the thread allow it; return the handlers."""
+@contextmanager
+def _heeded_by(stop: Stop) -> Iterator[None]:
+    """Let signals reach `stop`, where the system and the thread allow it."""
     is_main = threading.current_thread() is threading.main_thread()
     if not (is_main and hasattr(signal, "setitimer")):
-        return {}
-    asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        yield
+        return
     # What is ignored stays ignored, as nohup and the shell's background jobs want it.
-    heeded = [number for number in asking if signal.getsignal(number) is not signal.SIG_IGN]
-    previous: dict[int, Any] = {signal.SIGALRM: signal.signal(signal.SIGALRM, stop.insist)}
-    return previous | {number: signal.signal(number, stop.ask) for number in heeded}
+    heeded = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    with _own_timer():
+        previous: dict[int, Any] = {signal.SIGALRM: signal.signal(signal.SIGALRM, stop.insist)}
+        previous |= {number: signal.signal(number, stop.ask) for number in heeded}
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _own_timer() -> Iterator[None]:
+    """Take the timer of the process, and set again at the end what was left of its owner's."""
+    left, every = signal.setitimer(signal.ITIMER_REAL, 0)
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        if left:  # one that would have struck meanwhile does so now
+            left = max(left - (time.monotonic() - began), _AT_ONCE)
+            signal.setitimer(signal.ITIMER_REAL, left, every)

@@ -26,14 +26,18 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def say(text: str) -> None:
-    """Print to standard output; who stops reading early has seen enough."""
+    """Print to standard output; who stops reading early has seen enough.
+
+    Raises:
+        CddsError: standard output cannot be written.
+    """
     try:
         print(text, flush=True)
     except OSError as error:
         # Python would try once more at its end, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
-            raise
+            raise CddsError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def say_result(text: str, done: str) -> None:
@@ -48,10 +52,8 @@ def say_result(text: str, done: str) -> None:
     """
     try:
         say(text)
-    except OSError as error:
-        raise CddsError(
-            f"{done}, but standard output cannot be written: {error.strerror}"
-        ) from error
+    except CddsError as error:
+        raise CddsError(f"{done}, but {error}") from error
 
 
 def as_json(value: dict[str, Any]) -> str:

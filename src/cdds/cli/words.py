@@ -7,15 +7,12 @@ sense is judged by the library.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NoReturn
 
 from cdds.cli.spans import parse_span
 from cdds.errors import JobError
-
-_TIME = re.compile(r"\d{2}:\d{2}(:\d{2})?", re.ASCII)
 
 Run = Callable[[argparse.Namespace], None]
 """What a command does with its options."""
@@ -87,9 +84,11 @@ def moment(text: str) -> datetime:
 
 def time_of_day(text: str) -> time:
     """Return a time of day."""
+    from cdds.schedule import moments  # loads what recurs
+
     try:
-        return time.fromisoformat(text if _TIME.fullmatch(text) else "")
-    except ValueError:
+        return moments.time_of_day(text)
+    except JobError:
         _refuse(f"{text!r} is no time of day, such as 02:30")
 
 

@@ -25,11 +25,11 @@ from cdds.schedule.parts import Frequency, Parts, WeekDay
 MOST_TIMES_OF_A_PERIOD = 1440
 """The most times that BYHOUR, BYMINUTE and BYSECOND may name together: one a minute of a day."""
 
-# How many periods a day has, where a period is no longer than a day.
-LONGEST_WAIT = 100
-"""The years after which a rule that has not run has ended."""
-_LONGEST_SPAN = timedelta(days=LONGEST_WAIT * 366)
+LONGEST_GAP = 100
+"""The years after a run in which a rule must run again, or it has ended with that run."""
 
+_LONGEST_SPAN = timedelta(days=LONGEST_GAP * 366)
+# How many periods a day has, where a period is no longer than a day.
 _IN_A_DAY: dict[Frequency, int] = {"DAILY": 1, "HOURLY": 24, "MINUTELY": 1440, "SECONDLY": 86400}
 
 
@@ -53,7 +53,7 @@ class Expansion:
     def after(self, time: datetime, horizon: datetime = datetime.max) -> Iterator[datetime]:
         """Yield the times later than `time`, ascending, up to the period that has the horizon.
 
-        They end where the next one is more than `LONGEST_WAIT` years away: else a rule that hardly
+        They end where the next one is more than `LONGEST_GAP` years away: else a rule that hardly
         ever runs would be searched to the end of time.
         """
         number, last = _number(self.parts, time), self._reach(time, horizon)

@@ -5,10 +5,13 @@ Place: at the ground of the room. It knows no zone but UTC, and asks no clock.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from cdds.errors import JobError
+
+_TIME = re.compile(r"\d{2}:\d{2}(?::\d{2})?", re.ASCII)
 
 TICK = timedelta(microseconds=1)
 """The least that lies between two moments."""
@@ -42,6 +45,20 @@ def just_before(moment: datetime) -> datetime:
     """Return the moment before, so that what lies after it includes `moment`."""
     first = datetime.min.replace(tzinfo=UTC)
     return moment - TICK if moment > first else first
+
+
+def time_of_day(text: str) -> time:
+    """Return a time of day that is written as 02:30 or 02:30:15.
+
+    Raises:
+        JobError: it is written in another way, or on no clock.
+    """
+    if not _TIME.fullmatch(text):
+        raise JobError("at takes a time of day, such as '02:30' or datetime.time(2, 30)")
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        raise JobError(f"there is no time {text} on a clock; use 00:00 to 23:59") from None
 
 
 def is_whole(value: Any, least: int, most: int) -> bool:

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
+from cdds.schedule.moments import TICK
 from cdds.schedule.recurrence import Recurrence
 
 Misfire: TypeAlias = Literal["one", "each", "none"]
@@ -24,7 +25,6 @@ MOST_AT_ONCE = 1_000
 """How many missed starts one plan deals with; the next one goes on."""
 
 _MOST_OVERDUE = 10_000
-_TICK = timedelta(microseconds=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -154,7 +154,7 @@ def _up_to(pending: Pending, first: datetime | None, last: datetime) -> Iterator
 
 def _misfired(pending: Pending, first: datetime, now: datetime) -> Plan:
     """Plan a job whose next start is too late to be on time."""
-    late_until = now - pending.grace - _TICK
+    late_until = now - pending.grace - TICK
     late = list(islice(_up_to(pending, first, late_until), MOST_AT_ONCE))
     following = pending.recurrence.next_after(late[-1])
     is_last = following is None or now - following <= pending.grace

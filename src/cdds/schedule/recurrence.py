@@ -6,7 +6,6 @@ For everything else there is `RRule`.
 
 from __future__ import annotations
 
-import re
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,7 +16,7 @@ import attrs
 from cdds.errors import JobError
 from cdds.schedule import sentences
 from cdds.schedule.bounds import Bounded, asked_number
-from cdds.schedule.moments import in_utc, is_whole, start_or_none
+from cdds.schedule.moments import in_utc, is_whole, start_or_none, time_of_day
 from cdds.schedule.rrule import RRule
 from cdds.schedule.week import WEEK
 from cdds.schedule.zones import change, instants, local, offset
@@ -25,7 +24,6 @@ from cdds.schedule.zones import change, instants, local, offset
 _HOUR = timedelta(hours=1)
 # West of Greenwich the first hours of time show a year that no datetime has; they are left out.
 _FIRST_DAY = datetime(1, 1, 2, tzinfo=UTC)
-_TIME = re.compile(r"\d{2}:\d{2}(?::\d{2})?", re.ASCII)
 
 
 @attrs.frozen
@@ -122,11 +120,8 @@ class Hourly(Bounded):
 
 
 def _time_of_day(value: time | str) -> time:
-    if isinstance(value, str) and _TIME.fullmatch(value):
-        try:
-            value = time.fromisoformat(value)
-        except ValueError:
-            raise JobError(f"there is no time {value} on a clock; use 00:00 to 23:59") from None
+    if isinstance(value, str):
+        value = time_of_day(value)
     if not isinstance(value, time):
         raise JobError("at takes a time of day, such as '02:30' or datetime.time(2, 30)")
     if value.tzinfo is not None:

@@ -17,11 +17,12 @@ from typing import Any
 
 from cdds.catalog import RunEntry
 from cdds.errors import JobError
+from cdds.protocols import CancelToken
 from cdds.schedule import Hourly, Once, Recurrence
 from cdds.scheduler.chores import chores_of
 from cdds.scheduler.dispatcher import Dispatcher
 from cdds.service import DownloadService
-from cdds.service.filters import check_limit, check_number
+from cdds.service.filters import check_limit, check_number, check_token
 
 _MOST_WORKERS = 64
 _SHORTEST_POLL = timedelta(milliseconds=10)
@@ -46,10 +47,12 @@ class Scheduler:
             others have added since is late by this at most.
         sweep: when artifacts past their time are removed; None for never.
         reconcile: when the catalog is held against the storage; None for never.
-        remind: when the listeners are told of what expires soon; None for never.
+        remind: when the listeners are told of what expires soon; None for never. On a catalog for
+            which one of these was never done it is done at once, whatever its start, and from then
+            on when its recurrence says so.
 
     Raises:
-        JobError: an argument is out of its range.
+        JobError: an argument is out of its range, or a recurrence of the host's own work ends.
 
     >>> scheduler = Scheduler(service)
     >>> scheduler.run_pending()  # what is due now, on this thread: for cron or a loop of your own
@@ -71,9 +74,10 @@ class Scheduler:
             raise JobError("a scheduler takes a cdds.DownloadService")
         _check_span("poll_interval", poll_interval, _SHORTEST_POLL, _LONGEST_POLL)
         for name, recurrence in (("sweep", sweep), ("reconcile", reconcile), ("remind", remind)):
-            recurs = isinstance(recurrence, Recurrence) and not isinstance(recurrence, Once)
-            if recurrence is not None and not recurs:
-                raise JobError(f"{name} takes what recurs, such as cdds.Hourly(1), or None")
+            if recurrence is not None and not _recurs_for_ever(recurrence):
+                raise JobError(
+                    f"{name} takes what recurs without an end, such as cdds.Hourly(1), or None"
+                )
         self._service = service
         self._poll_interval = poll_interval.total_seconds()
         self._chores = chores_of(service, sweep=sweep, reconcile=reconcile, remind=remind)
@@ -93,24 +97,31 @@ class Scheduler:
     ) -> None:
         self.stop()
 
-    def run_pending(self, limit: int = 100) -> tuple[RunEntry, ...]:
-        """Do what is due now on this thread, and return the runs that finished.
+    def run_pending(
+        self, limit: int = 100, stop: CancelToken | None = None
+    ) -> tuple[RunEntry, ...]:
+        """Do on this thread what is due, until nothing is, and return the runs that finished.
 
         For hosts with a loop of their own, for cron, or for Celery beat; any number of them may do
         so at once. What fails is logged, and stands in the history.
 
         Args:
-            limit: the most jobs to run.
+            limit: the most runs; a job that is due for several starts takes as many.
+            stop: set by a signal or another thread to begin nothing more and to stop the run in
+                progress, which is then due again at once; a chore in progress is done to its end.
 
         Raises:
             CatalogError: the catalog failed.
-            JobError: `limit` is no whole number from 1 to 1,000,000.
+            JobError: `limit` is no whole number from 1 to 1,000,000, or `stop` no token.
         """
         check_limit(limit)
+        check_token(stop, "stop")
         for name in self._service.chores.due(self._chores):
+            if stop is not None and stop.is_set():
+                return ()
             chore = self._chores[name]
             self._service.chores.do(name, chore.recurrence, chore.work)
-        return self._service.run_due(limit)
+        return self._service.run_due(limit, stop)
 
     def run_forever(
         self,
@@ -122,9 +133,12 @@ class Scheduler:
         """Run what is due until `stop` is called, and return whether all that ran has ended.
 
         Args:
-            workers: how many runs and chores may be in progress at once, 1 to 64.
+            workers: how many runs and chores may be in progress at once, 1 to 64. Of several one
+                is left for runs; a single one does nothing else while a chore, such as a long
+                sweep, is in progress.
             stop_timeout: how long runs may go on after the stop before they are cancelled; they
-                then have 10 seconds to clean up, and are due again at once.
+                then have 10 seconds to clean up, and are due again at once. Chores are waited for
+                as long, and not cancelled.
             handle_signals: whether SIGTERM, SIGINT and SIGHUP stop it; a second one cancels what
                 runs. A SIGHUP that is ignored stays so, as nohup wants it. Only the main thread can
                 do so.
@@ -136,8 +150,8 @@ class Scheduler:
         dispatcher = self._begin(workers, is_waited_for=True)
         try:
             with _heeding_signals(dispatcher) if handle_signals else _heeding_nothing():
-                dispatcher.start()
                 try:
+                    dispatcher.start()
                     dispatcher.join()
                     return self._has_ended(dispatcher, stop_timeout)
                 except BaseException:  # Ctrl-C, where no signal is handled: what runs cleans up
@@ -151,7 +165,9 @@ class Scheduler:
         """Run what is due on threads of this process, until `stop`.
 
         Args:
-            workers: how many runs and chores may be in progress at once, 1 to 64.
+            workers: how many runs and chores may be in progress at once, 1 to 64. Of several one
+                is left for runs; a single one does nothing else while a chore, such as a long
+                sweep, is in progress.
 
         Raises:
             JobError: `workers` is out of its range, or the scheduler runs already.
@@ -159,7 +175,8 @@ class Scheduler:
         dispatcher = self._begin(workers)
         try:
             dispatcher.start()
-        except BaseException:
+        except BaseException:  # Ctrl-C may strike when its thread runs already
+            self._has_ended(dispatcher, timedelta())
             self._end(dispatcher)
             raise
 
@@ -171,7 +188,8 @@ class Scheduler:
 
         Args:
             timeout: how long runs may go on before they are cancelled; they then have 10 seconds to
-                clean up, and are due again at once.
+                clean up, and are due again at once. Chores are waited for as long, and not
+                cancelled.
 
         Raises:
             JobError: `timeout` is out of its range.
@@ -191,7 +209,7 @@ class Scheduler:
     def _begin(self, workers: int, *, is_waited_for: bool = False) -> Dispatcher:
         check_number(workers, "workers", 1, _MOST_WORKERS)
         with self._lock:
-            if self._dispatcher is not None:
+            if self._dispatcher is not None and not self._dispatcher.has_ended:
                 raise JobError("the scheduler runs already; stop it first, or make another one")
             self._dispatcher = dispatcher = Dispatcher(
                 self._service, self._chores, workers=workers, poll_interval=self._poll_interval
@@ -202,13 +220,19 @@ class Scheduler:
     def _has_ended(self, dispatcher: Dispatcher, timeout: timedelta) -> bool:
         has_ended = dispatcher.wait(timeout.total_seconds())
         if not has_ended:
-            _log.warning("some runs did not stop in time; their leases will end")
+            _log.warning("some runs or chores did not stop in time; their leases will end")
         return has_ended
 
     def _end(self, dispatcher: Dispatcher) -> None:
         with self._lock:
             if self._dispatcher is dispatcher:
                 self._dispatcher = None
+
+
+def _recurs_for_ever(recurrence: object) -> bool:
+    if not isinstance(recurrence, Recurrence) or isinstance(recurrence, Once):
+        return False
+    return recurrence.until is None and recurrence.count is None
 
 
 def _check_span(name: str, value: object, least: timedelta, most: timedelta) -> None:

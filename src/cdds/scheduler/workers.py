@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 class Workers:
-    """At most `count` threads, each at a piece of work that bears a key.
+    """At most `count` threads, each at a piece of work that holds a key until it lets go of it.
 
     `on_free` is called on the thread that has worked, once another piece of work can be begun.
     """
@@ -20,24 +20,24 @@ class Workers:
         self.count = count
         self._on_free = on_free
         self._changed = threading.Condition()
-        self._busy: dict[str, threading.Thread] = {}
+        self._keys: dict[threading.Thread, str | None] = {}
 
     def is_one_of_them(self) -> bool:
         """Whether this very thread is one that works."""
         with self._changed:
-            return threading.current_thread() in self._busy.values()
+            return threading.current_thread() in self._keys
 
     @property
     def free(self) -> int:
         """How many more pieces of work can be begun."""
         with self._changed:
-            return self.count - len(self._busy)
+            return self.count - len(self._keys)
 
     @property
-    def busy(self) -> frozenset[str]:
-        """The keys of what is worked at."""
+    def held(self) -> frozenset[str]:
+        """The keys that are held."""
         with self._changed:
-            return frozenset(self._busy)
+            return frozenset(key for key in self._keys.values() if key is not None)
 
     def begin(self, key: str, work: Callable[[], object]) -> None:
         """Begin a piece of work, which must not raise.
@@ -45,30 +45,33 @@ class Workers:
         Raises:
             RuntimeError: the system has no thread left.
         """
-        thread = threading.Thread(
-            target=self._work, args=(key, work), name=f"cdds-{key}", daemon=True
-        )
+        thread = threading.Thread(target=self._work, args=(work,), name=f"cdds-{key}", daemon=True)
         with self._changed:
-            self._busy[key] = thread
+            self._keys[thread] = key
         try:
             thread.start()
         except BaseException:
-            self._end(key)
+            self._end(thread)
             raise
+
+    def let_go(self) -> None:
+        """Let go of the key that this very thread holds, and work on."""
+        with self._changed:
+            self._keys[threading.current_thread()] = None
 
     def wait(self, seconds: float) -> bool:
         """Wait until nothing is worked at; tell whether that was so in time."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._busy, timeout=max(0.0, seconds))
+            return self._changed.wait_for(lambda: not self._keys, timeout=max(0.0, seconds))
 
-    def _work(self, key: str, work: Callable[[], object]) -> None:
+    def _work(self, work: Callable[[], object]) -> None:
         try:
             work()
         finally:
-            self._end(key)
+            self._end(threading.current_thread())
             self._on_free()
 
-    def _end(self, key: str) -> None:
+    def _end(self, thread: threading.Thread) -> None:
         with self._changed:
-            self._busy.pop(key, None)
+            self._keys.pop(thread, None)
             self._changed.notify_all()

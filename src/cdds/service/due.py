@@ -6,8 +6,8 @@ Place: the host's own work over all tenants, on behalf of no user; a scheduler d
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
-from datetime import timedelta
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 import attrs
@@ -24,6 +24,20 @@ from cdds.service.retries import is_transient
 Outcome: TypeAlias = Literal["finished", "failed", "not begun", "nothing to do"]
 
 _log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Found:
+    """What a look for what is due has found.
+
+    Attributes:
+        jobs: the ids of jobs that are due, the longest due first.
+        at: the moment of the look, by the clock of the database: what starts later is not among
+            them.
+    """
+
+    jobs: tuple[str, ...]
+    at: datetime
 
 
 @attrs.frozen
@@ -50,7 +64,11 @@ class Due:
         self._execution = execution
 
     def jobs(self, limit: int, without: Collection[str] = ()) -> tuple[str, ...]:
-        """Return the ids of jobs that are due, the longest due first.
+        """Return the ids of jobs that are due, the longest due first; as `look` finds them."""
+        return self.look(limit, without).jobs
+
+    def look(self, limit: int, without: Collection[str] = ()) -> Found:
+        """Look for jobs that are due.
 
         Runs whose worker gave no sign of life are ended before, so that their jobs are due again.
 
@@ -66,33 +84,43 @@ class Due:
             lapsed = transaction.runs.lapsed(now)
             due = transaction.jobs.due(now, limit, without)
         if not lapsed:
-            return tuple(due)
+            return Found(tuple(due), now)
         try:
             end_lapsed(self._context)
         except CatalogError as error:  # what one tenant's run waits for must not stop all others
             _log.warning("not all runs that gave no sign of life are ended: %s", error)
         with self._context.catalog.read() as transaction:
-            return tuple(transaction.jobs.due(transaction.now(), limit, without))
+            now = transaction.now()
+            return Found(tuple(transaction.jobs.due(now, limit, without)), now)
 
-    def wait(self) -> timedelta | None:
-        """Return the time until the first start that is not due yet; None where there is none.
+    def wait(self, after: datetime) -> timedelta | None:
+        """Return the time until the first start after a look; None where there is none.
 
-        Others may add an earlier one meanwhile.
+        One that has come since is none to wait for. Others may add an earlier one meanwhile.
+
+        Args:
+            after: the moment of the look, so that no start falls between the two.
 
         Raises:
             CatalogError: the catalog failed.
         """
         with self._context.catalog.read() as transaction:
             now = transaction.now()
-            first = transaction.jobs.first_start(now)
-        return None if first is None else first - now
+            first = transaction.jobs.first_start(after)
+        return None if first is None else max(first - now, timedelta())
 
-    def run(self, job_id: str, stop: CancelToken | None = None) -> Ran:
+    def run(
+        self,
+        job_id: str,
+        stop: CancelToken | None = None,
+        begun: Callable[[RunEntry], object] = lambda _: None,
+    ) -> Ran:
         """Run a job that is due on this thread; what it fails with is logged.
 
         Args:
             job_id: the job.
             stop: set by another thread to stop the run, which is then due again at once.
+            begun: told of the run once it is claimed; it must not raise.
         """
         try:
             claim = self._execution.claim_due(job_id)
@@ -101,6 +129,7 @@ class Due:
             return Ran("not begun", is_transient=is_transient(error))
         if claim is None:
             return Ran("nothing to do")
+        begun(claim.run)
         try:
             return Ran("finished", self._execution.carry_out(claim, stop=stop))
         except Exception as error:  # noqa: BLE001  # as above

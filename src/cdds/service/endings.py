@@ -50,10 +50,10 @@ def end_lapsed(context: Context) -> tuple[str, ...]:
     """
     with context.catalog.read() as transaction:
         lapsed = transaction.runs.lapsed(transaction.now())
-    return tuple(run_id for job_id, run_id in lapsed if _try_to_end(context, job_id, run_id))
+    return tuple(run_id for job_id, run_id in lapsed if _try_to_give_up(context, job_id, run_id))
 
 
-def _try_to_end(context: Context, job_id: str, run_id: str) -> bool:
+def _try_to_give_up(context: Context, job_id: str, run_id: str) -> bool:
     try:
         return _end_lapsed(context, job_id, run_id)
     except CatalogError:

@@ -113,7 +113,10 @@ class Execution:
         if isinstance(error, KeyboardInterrupt) and run.due is not None:
             return "failed", in_words(error), after_stop(run)
         if not isinstance(error, Cancelled):
-            again = after_failure(run, self._context.retry_pause) if is_transient(error) else None
+            # One whose host exits meanwhile is as one whose worker dies; but a source that exits
+            # whatever happens must not be asked for ever.
+            is_worth_it = is_transient(error) or not isinstance(error, Exception)
+            again = after_failure(run, self._context.retry_pause) if is_worth_it else None
             return "failed", in_words(error), again
         if stop is not None and stop.is_set():
             return "failed", _STOPPED, after_stop(run)

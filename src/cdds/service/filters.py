@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from cdds.catalog import RunStatus
 from cdds.errors import JobError
+from cdds.schedule.moments import is_whole
 from cdds.wording import line
 
 
@@ -37,8 +38,18 @@ def check_number(value: object, what: str, least: int, most: int) -> None:
     Raises:
         JobError: it is none.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+    if not is_whole(value, least, most):
         raise JobError(f"{what} is a whole number from {least} to {most}")
+
+
+def check_token(token: object, what: str) -> None:
+    """Refuse what is no token that stops something.
+
+    Raises:
+        JobError: it is none, and is given.
+    """
+    if token is not None and not callable(getattr(token, "is_set", None)):
+        raise JobError(f"{what} takes a token that can be set, such as a threading.Event")
 
 
 def check_limit(limit: object) -> None:

@@ -28,14 +28,14 @@ from cdds.errors import (
 from cdds.model import Timeframe, cut
 from cdds.protocols import CancelToken, ProgressListener
 from cdds.schedule import Once, Recurrence
+from cdds.schedule.moments import TICK
 from cdds.service.claims import give_up_overdue, tell_missed
 from cdds.service.context import Context, identifier
 from cdds.service.execution import Execution
-from cdds.service.filters import checked
+from cdds.service.filters import check_token, checked
 from cdds.service.recipients import recipients_of
 from cdds.wording import MAX_LINE
 
-_TICK = timedelta(microseconds=1)
 _UNSUPPORTED = frozenset({"info mart", "infomart", "gim"})
 
 
@@ -424,8 +424,7 @@ def _shown(moment: datetime | None) -> str:
 def _check_callbacks(progress: object, cancel: object) -> None:
     if progress is not None and not callable(progress):
         raise JobError("progress takes a function that is told how far the run is")
-    if cancel is not None and not callable(getattr(cancel, "is_set", None)):
-        raise JobError("cancel takes a token that can be set, such as a threading.Event")
+    check_token(cancel, "cancel")
 
 
 def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
@@ -435,7 +434,7 @@ def _begun(transaction: Transaction, job: JobEntry) -> JobEntry:
     """
     recurrence = job.settings.recurrence
     now = transaction.now()
-    earliest = now if job.dealt_with is None else max(now, job.dealt_with + _TICK)
+    earliest = now if job.dealt_with is None else max(now, job.dealt_with + TICK)
     if recurrence.is_immediate and not job.suspended:
         return attrs.evolve(job, suspended=True, next_start=earliest, retries=())
     if job.suspended:

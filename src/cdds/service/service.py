@@ -17,15 +17,15 @@ from cdds.crypto import Envelope, Signer
 from cdds.datasets import BUILTIN
 from cdds.errors import JobError, SinkError
 from cdds.model import Dataset
-from cdds.protocols import Clock, Sink, Storage
+from cdds.protocols import CancelToken, Clock, Sink, Storage
 from cdds.service.artifacts import Artifacts
 from cdds.service.audit import AuditTrail
 from cdds.service.chores import Chores
 from cdds.service.context import Context, Seal, SourceOfTenant, StoringSink
-from cdds.service.due import Due
+from cdds.service.due import Due, Ran
 from cdds.service.events import Listener
 from cdds.service.execution import Execution
-from cdds.service.filters import check_limit, check_number
+from cdds.service.filters import check_limit, check_number, check_token
 from cdds.service.history import History
 from cdds.service.jobs import Jobs
 from cdds.service.preferences import Preferences
@@ -153,33 +153,39 @@ class DownloadService:
         self.due = Due(context, execution)
         self.chores = Chores(context)
 
-    def run_due(self, limit: int = 100) -> tuple[RunEntry, ...]:
-        """Run the jobs that are due, one after another on this thread; return those that finished.
+    def run_due(self, limit: int = 100, stop: CancelToken | None = None) -> tuple[RunEntry, ...]:
+        """Run what is due until nothing is, on this thread, and return the runs that finished.
 
         A run that fails is logged and stands in the history. This is the host's own work, over all
         tenants: call it from a loop, from cron, or from a worker; a `Scheduler` does so by itself.
 
         Args:
-            limit: the most jobs to run.
+            limit: the most runs; a job that is due for several starts takes as many.
+            stop: set by a signal or another thread to begin nothing more and to stop the run in
+                progress, which is then due again at once.
 
         Raises:
             CatalogError: the catalog failed.
-            JobError: `limit` is no whole number from 1 to 1,000,000.
+            JobError: `limit` is no whole number from 1 to 1,000,000, or `stop` no token.
         """
         check_limit(limit)
-        finished: list[RunEntry] = []
-        not_begun: set[str] = set()
-        while job_ids := self.due.jobs(limit, not_begun):
+        check_token(stop, "stop")
+        ran: list[Ran] = []
+        set_aside: set[str] = set()
+        # Each job that is tried counts as a run or is set aside, so this comes to an end.
+        while (left := limit - len(ran)) > 0 and not _is_set(stop):
+            job_ids = self.due.jobs(left, set_aside)
+            if not job_ids:
+                break
             for job_id in job_ids:
-                ran = self.due.run(job_id)
-                limit -= ran.outcome in {"finished", "failed"}
-                if ran.outcome == "not begun":
-                    not_begun.add(job_id)
-                if ran.run is not None:
-                    finished.append(ran.run)
-            if not (not_begun.intersection(job_ids) and limit > 0):
-                break  # none of them kept others from their turn
-        return tuple(finished)
+                if _is_set(stop):
+                    break
+                outcome = self.due.run(job_id, stop)
+                if outcome.outcome in {"finished", "failed"}:
+                    ran.append(outcome)
+                else:
+                    set_aside.add(job_id)
+        return tuple(each.run for each in ran if each.run is not None)
 
     def reconcile(self) -> Reconciled:
         """Hold the catalog against the storage, and mend what a crash has left.
@@ -193,6 +199,10 @@ class DownloadService:
             SinkError: the storage failed.
         """
         return Reconciliation(self._context).run()
+
+
+def _is_set(stop: CancelToken | None) -> bool:
+    return stop is not None and stop.is_set()
 
 
 def _check_spans(
