@@ -45,23 +45,27 @@ def shown(url: URL) -> str:
 
 
 @contextmanager
-def reporting(refuse: Callable[[str, Exception], CddsError]) -> Iterator[None]:
-    """Turn any error of SQLAlchemy into one of this library.
+def reporting(
+    refuse: Callable[[str, Exception], CddsError], *kinds: type[Exception]
+) -> Iterator[None]:
+    """Turn any error of a database into one of this library, which shows nothing of the other.
 
     An interrupt in the middle of a statement may come out as an error that the driver then has in
     putting its connection in order; it is the interrupt that is raised.
 
     Args:
         refuse: makes the error of what may be said in words, and of the error itself.
+        kinds: the errors of drivers that are spoken to past SQLAlchemy.
     """
     handled = sys.exception()
+    errors: tuple[type[Exception], ...] = (exc.SQLAlchemyError, *kinds)
     try:
         yield
-    except exc.SQLAlchemyError as error:
+    except errors as error:
         for cause in _contexts(error, until=handled):
             if not isinstance(cause, Exception):
                 raise cause from None
-        raise refuse(in_words(error), error) from error
+        raise refuse(in_words(error), error) from None
 
 
 def in_words(error: Exception) -> str:
