@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     )
     from cdds._version import __version__
     from cdds.access import Permission, Principal
-    from cdds.api import export
+    from cdds.api import estimate, export
     from cdds.archive import Packager
     from cdds.catalog import Catalog, JobSettings
     from cdds.crypto import Envelope, Signer
     from cdds.errors import CddsError
+    from cdds.estimates import Estimate
     from cdds.exporter import Exporter
     from cdds.model import (
         Artifact,
@@ -51,6 +52,7 @@ _HOMES = {
     "Dataset": "model",
     "DownloadService": "service",
     "Envelope": "crypto",
+    "Estimate": "estimates",
     "ExportResult": "model",
     "Exporter": "exporter",
     "Hourly": "schedule",
@@ -70,6 +72,7 @@ _HOMES = {
     "Timeframe": "model",
     "Weekly": "schedule",
     "__version__": "_version",
+    "estimate": "api",
     "export": "api",
 }
 _ROOMS = frozenset(
@@ -95,6 +98,7 @@ __all__ = [
     "Dataset",
     "DownloadService",
     "Envelope",
+    "Estimate",
     "ExportResult",
     "Exporter",
     "Hourly",
@@ -118,6 +122,7 @@ __all__ = [
     "catalog",
     "datasets",
     "errors",
+    "estimate",
     "export",
     "protocols",
     "schedule",

@@ -19,6 +19,7 @@ from cdds.crypto.envelope import Format
 from cdds.crypto.recipients import KeyTransport
 from cdds.crypto.signer import KeySource, SignerCertificate
 from cdds.errors import CertificateError
+from cdds.estimates import Estimate, estimated
 from cdds.exporter import Exporter
 from cdds.model import Dataset, ExportResult, Job, Level, OnInvalid, Timeframe
 from cdds.protocols import CancelToken, ProgressListener, Sink, Source
@@ -92,6 +93,54 @@ def export(
     exporter = Exporter(sink=open_sink(to), envelope=envelope, signer=_signer(signer))
     with _listener(progress) as listener:
         return exporter.run(job, source, run_id=run_id, progress=listener, cancel=cancel)
+
+
+def estimate(
+    source: Source,
+    *,
+    dataset: Dataset | str,
+    media_types: Iterable[str] | None = None,
+    timeframe: Timeframe | None = None,
+    split_size: str | int | None = None,
+    on_invalid: OnInvalid = "fail",
+    max_rejects: int = 1000,
+    validate: bool = True,
+    level: Level = "fast",
+    job_id: str | None = None,
+) -> Estimate:
+    """Return what an export would hold, with nothing sealed and nothing stored.
+
+    A source that can count, such as a database, is asked to, and sizes are reckoned from a sample.
+    Any other is read, validated and packed, which takes about as long as an export.
+
+    Args:
+        source: as for `export`, like all that follow.
+        dataset: the entity type, or its name.
+        media_types: names to select.
+        timeframe: the span to select.
+        split_size: the most bytes of one segment.
+        on_invalid: what an invalid record does.
+        max_rejects: how many records may be left out.
+        validate: whether records are validated.
+        level: how hard to compress.
+        job_id: part of the data files' names.
+
+    Raises:
+        CddsError: the export would be refused, or fail.
+    """
+    identity: dict[str, Any] = {} if job_id is None else {"id": job_id}
+    job = Job(
+        dataset=datasets.find(dataset),
+        media_types=media_types,
+        timeframe=timeframe,
+        split_size=split_size,
+        on_invalid=on_invalid,
+        max_rejects=max_rejects,
+        validate=validate,
+        level=level,
+        **identity,
+    )
+    return estimated(job, source)
 
 
 def _signer(given: Signer | tuple[KeySource, SignerCertificate] | None) -> Signer | None:

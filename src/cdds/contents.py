@@ -76,18 +76,18 @@ class Contents:
         self._describe = partial(
             manifest.manifest, run_id=run_id, job=job, source=source, created=created
         )
-        self._packed: list[PackedEntry] = []
+        self.packed_entries: list[PackedEntry] = []
         self._keys: dict[str, KeySet] = {}
         self.tally = Tally(job.on_invalid, job.max_rejects)
 
     @property
     def archive_size(self) -> int:
         """The compressed bytes of all entries packed so far."""
-        return sum(entry.compressed_size for entry in self._packed)
+        return sum(entry.compressed_size for entry in self.packed_entries)
 
     def packed(self, entry: PackedEntry) -> None:
         """Take note of an entry that has been packed."""
-        self._packed.append(entry)
+        self.packed_entries.append(entry)
 
     def entries(self) -> Iterator[Entry]:
         """Yield the entries in order; the next may be asked for once `packed` knows the last."""
@@ -95,12 +95,14 @@ class Contents:
         for order, file in enumerate(self._files):
             name = f"{file.label}-{self._job.id}.json"
             yield Entry(name, self._blocks(file, order))
-            if self._packed and self._packed[-1].name == name:
-                data.append(manifest.DataEntry(file, self._packed[-1], f"schema/{file.name}.json"))
-        before = len(self._packed)
+            if self.packed_entries and self.packed_entries[-1].name == name:
+                data.append(
+                    manifest.DataEntry(file, self.packed_entries[-1], f"schema/{file.name}.json")
+                )
+        before = len(self.packed_entries)
         for entry in data:
             yield Entry(entry.schema_name, [_schema(entry.file)])
-        others = self._packed[before:]
+        others = self.packed_entries[before:]
         yield Entry(manifest.NAME, [self._describe(data=data, others=others, tally=self.tally)])
 
     def _blocks(self, file: DataFile, order: int) -> Iterator[_GateTask]:

@@ -29,6 +29,7 @@ from cdds.protocols import (
     CancelToken,
     Clock,
     Lines,
+    NotingSnapshot,
     ProgressListener,
     Sink,
     SizedSnapshot,
@@ -114,6 +115,8 @@ class Exporter:
                     )
                     follower.tally = contents.tally
                     artifacts = self._stage(job, run_id, contents, staging, follower)
+                    if isinstance(snapshot, NotingSnapshot):
+                        warnings += snapshot.notes()
                 artifacts = _not_hidden(artifacts)
                 follower.check()
                 sign = self.signer.sign if self.signer else None

@@ -1,7 +1,7 @@
 """The values that travel through the library: small, frozen, valid from birth, picklable.
 
 Place: near the ground, below everything that does work. A value is changed by `attrs.evolve`,
-which checks it again. This module opens nothing, asks no clock and knows no format.
+which checks it again. This module opens nothing and knows no format; only `last` asks a clock.
 """
 
 from __future__ import annotations
@@ -115,6 +115,23 @@ class Timeframe:
         return cls(start, end)
 
     @classmethod
+    def last(cls, *, days: float, until: datetime | None = None) -> Timeframe:
+        """Return the span of the last days.
+
+        Args:
+            days: how many, each of 24 hours.
+            until: its end, an aware datetime; the present moment when left out.
+
+        Raises:
+            JobError: it is no number of days, or begins before the year 1.
+        """
+        end = datetime.now(UTC) if until is None else until
+        try:
+            return cls(end - timedelta(days=days), end)
+        except (TypeError, ValueError, OverflowError):
+            raise JobError("days is a number of days, 0 or more, back to the year 1") from None
+
+    @classmethod
     def since_last_run(
         cls, lag: timedelta = timedelta(minutes=5), start: datetime | None = None
     ) -> SinceLastRun:
@@ -222,6 +239,23 @@ class Selection:
 
     timeframe: Timeframe | None = None
     media_types: frozenset[str] | None = attrs.field(default=None, converter=_media_types)
+
+    @classmethod
+    def all(cls, media_types: Iterable[str] | None = None) -> Selection:
+        """Return what selects all records, also those without a timestamp."""
+        return cls(None, media_types)
+
+    @classmethod
+    def between(
+        cls, start: datetime, end: datetime, media_types: Iterable[str] | None = None
+    ) -> Selection:
+        """Return what selects a span, see `Timeframe.between`."""
+        return cls(Timeframe.between(start, end), media_types)
+
+    @classmethod
+    def last(cls, *, days: float, media_types: Iterable[str] | None = None) -> Selection:
+        """Return what selects the last days, see `Timeframe.last`."""
+        return cls(Timeframe.last(days=days), media_types)
 
 
 def _strings(value: str | Iterable[str]) -> tuple[str, ...]:

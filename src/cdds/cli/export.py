@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cdds  # its names are loaded when they are used
+from cdds.cli.dry_run import asked_for, dry_run
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import as_json, is_terminal, say_result, warn
 from cdds.cli.words import Once, add_command, moment, size
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
 
     from cdds.crypto import Signer
-    from cdds.model import Dataset, ExportResult
+    from cdds.model import ExportResult
     from cdds.protocols import Source
 
 
@@ -54,12 +55,16 @@ def _add_ends(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--recipient",
-        required=True,
         metavar="CERT",
         action="append",
         help="certificate in PEM or DER; may be repeated",
     )
-    group.add_argument("--to", required=True, metavar="URL", action=Once, help="folder or URL")
+    group.add_argument("--to", metavar="URL", action=Once, help="folder or URL")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="tell what would be exported, and write nothing; needs neither --recipient nor --to",
+    )
     group.add_argument(
         "--job-id", metavar="ID", action=Once, help="part of the data files' names; a new UUID"
     )
@@ -145,25 +150,23 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    dataset = cdds.datasets.find(options.dataset)
-    is_bounded = options.start is not None or options.end is not None
+    if options.dry_run:
+        dry_run(_source(options), options)
+        return
+    missing = [name for name in ("recipient", "to") if getattr(options, name) is None]
+    if missing:
+        names = ", ".join(f"--{name}" for name in missing)
+        options.usage_error(f"the following arguments are required: {names}")
     with stoppable() as stop:
         result = cdds.export(
-            _source(dataset, options.records, options.attachments),
-            dataset=dataset,
+            _source(options),
             to=options.to,
             recipients=options.recipient,
-            media_types=options.media_type,
-            timeframe=cdds.Timeframe(options.start, options.end) if is_bounded else None,
-            split_size=options.split_size,
-            on_invalid=options.on_invalid,
-            validate=not options.no_validate,
-            level=options.level,
+            **asked_for(options),
             format=options.format,
             cipher=options.cipher,
             key_transport=options.key_transport,
             signer=_signer(options),
-            job_id=options.job_id,
             progress=not (options.quiet or options.no_progress) and is_terminal(sys.stderr),
             cancel=stop,
         )
@@ -174,8 +177,9 @@ def _run(options: argparse.Namespace) -> None:
     say_result(text, f"the export is complete, see {result.digests}")
 
 
-def _source(dataset: Dataset, records: str, attachments: str | None) -> Source:
-    locations = (records, attachments)
+def _source(options: argparse.Namespace) -> Source:
+    dataset = cdds.datasets.find(options.dataset)
+    locations = (options.records, options.attachments)
     inputs = {
         file.name: location
         for file, location in zip(dataset.files, locations, strict=True)

@@ -91,18 +91,6 @@ class SqlSnapshot:
         with self._reporting():
             return int(self._session.value(f"SELECT count(*) FROM ({extract.query}) AS q"))
 
-    def mean_size(self, data_file: str) -> float:
-        """Return how many bytes a record has as a line, reckoned from some of the selected ones.
-
-        Raises:
-            SourceError: the database failed.
-        """
-        extract = self._selected.get(data_file)
-        if extract is None:
-            return 0.0
-        with self._reporting():
-            return self._mean_size(extract)
-
     def size(self) -> int | None:
         """Return about how many bytes of lines will be read, for progress."""
         return self._size
