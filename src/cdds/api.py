@@ -24,10 +24,11 @@ from cdds.exporter import Exporter
 from cdds.model import Dataset, ExportResult, Job, Level, OnInvalid, Timeframe
 from cdds.protocols import CancelToken, ProgressListener, Sink, Source
 from cdds.sinks import open_sink
+from cdds.sources import open_source
 
 
 def export(
-    source: Source,
+    source: Source | str,
     *,
     dataset: Dataset | str,
     to: str | os.PathLike[str] | Sink,
@@ -51,9 +52,10 @@ def export(
     """Export records, sealed for the recipients, and return what is in the sink now.
 
     Args:
-        source: where the records come from, such as `cdds.sources.JsonLines`.
+        source: where the records come from, such as `cdds.sources.JsonLines`, or a URL that
+            `cdds.sources.open_source` opens.
         dataset: a `Dataset`, or the name of a built-in one: ``"Interaction"``, ``"Contact"``.
-        to: a folder, any fsspec URL, or a sink.
+        to: a folder, any fsspec URL, the URL of a plugin, or a sink.
         recipients: certificates as paths, PEM or DER bytes, or `x509.Certificate`; one or several.
         media_types: names to select, without regard to case; all when left out.
         timeframe: the span to select; all data when left out.
@@ -91,6 +93,7 @@ def export(
     )
     envelope = Envelope(recipients, format=format, cipher=cipher, key_transport=key_transport)
     exporter = Exporter(sink=open_sink(to), envelope=envelope, signer=_signer(signer))
+    source = open_source(source)
     with _listener(progress) as listener:
         return exporter.run(job, source, run_id=run_id, progress=listener, cancel=cancel)
 

@@ -28,6 +28,7 @@ Place: at the ground; everything above may import it. It holds no logic.
     │   ├── ArtifactExists       the name is taken; nothing is ever overwritten
     │   └── ArtifactMissing      there is nothing of that name to be read
     ├── Cancelled                the caller asked the run to stop
+    ├── PluginError              an installed source or sink is broken, or two have one name
     └── MissingDependency        an optional package has to be installed first
 
 A message says what is wrong, where, which rule was broken and what to do. It never holds the
@@ -189,6 +190,10 @@ class ArtifactMissing(SinkError):
 
 class Cancelled(CddsError):
     """The run was stopped by the caller; it left nothing behind."""
+
+
+class PluginError(CddsError):
+    """What an installed distribution offers under a name cannot be used; other names can."""
 
 
 class MissingDependency(CddsError, ImportError):

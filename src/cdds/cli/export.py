@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import cdds  # its names are loaded when they are used
 from cdds.cli.dry_run import asked_for, dry_run
+from cdds.cli.secret import first_line, holds_password, secret_of_file
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import as_json, is_terminal, say_result, warn
 from cdds.cli.words import Once, add_command, moment, size
@@ -39,19 +40,32 @@ def _add_ends(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--dataset", required=True, type=str.casefold, choices=("interaction", "contact")
     )
-    group.add_argument(
+    origin = group.add_mutually_exclusive_group(required=True)
+    origin.add_argument(
         "--records",
-        required=True,
         metavar="FILE",
         action=Once,
         help="interactions or contacts: JSON Lines, or a JSON array in a .json file; a path or "
         "URL, compressed or not",
     )
+    origin.add_argument(
+        "--source",
+        metavar="URL",
+        action=Once,
+        help="a source that a plugin opens by its URL; see cdds plugins",
+    )
+    group.add_argument(
+        "--source-password-file",
+        metavar="FILE",
+        type=Path,
+        action=Once,
+        help="its first line is the password of --source",
+    )
     group.add_argument(
         "--attachments",
         metavar="FILE",
         action=Once,
-        help="documents of the interactions, or attributes of the contacts",
+        help="beside --records: documents of the interactions, or attributes of the contacts",
     )
     group.add_argument(
         "--recipient",
@@ -178,8 +192,29 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _source(options: argparse.Namespace) -> Source:
-    dataset = cdds.datasets.find(options.dataset)
-    locations = (options.records, options.attachments)
+    if options.source is not None:
+        if options.attachments is not None:
+            options.usage_error("--attachments goes with --records, not with --source")
+        return _opened(options.source, options.source_password_file)
+    if options.source_password_file is not None:
+        options.usage_error("--source-password-file goes with --source")
+    return _files(cdds.datasets.find(options.dataset), options.records, options.attachments)
+
+
+def _opened(url: str, password_file: Path | None) -> Source:
+    if holds_password(url):
+        raise JobError(
+            "--source holds a password, and everybody on this machine can see arguments; "
+            "give it as --source-password-file"
+        )
+    if password_file is None:
+        return cdds.sources.open_source(url)
+    password = first_line(secret_of_file(password_file), password_file)
+    return cdds.sources.open_source(url, password=password.decode("utf-8", "surrogateescape"))
+
+
+def _files(dataset: Dataset, records: str, attachments: str | None) -> Source:
+    locations = (records, attachments)
     inputs = {
         file.name: location
         for file, location in zip(dataset.files, locations, strict=True)
