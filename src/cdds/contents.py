@@ -101,7 +101,7 @@ class Contents:
                 )
         before = len(self.packed_entries)
         for entry in data:
-            yield Entry(entry.schema_name, [_schema(entry.file)])
+            yield Entry(entry.schema_name, [schema_text(entry.file)])
         others = self.packed_entries[before:]
         yield Entry(manifest.NAME, [self._describe(data=data, others=others, tally=self.tally)])
 
@@ -140,7 +140,8 @@ class Contents:
             yield item
 
 
-def _schema(file: DataFile) -> bytes:
+def schema_text(file: DataFile) -> bytes:
+    """Return the schema of a data file as it stands in the archive."""
     text = json.dumps(file.schema, indent=2, ensure_ascii=False) + "\n"
     try:
         return text.encode()

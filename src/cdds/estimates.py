@@ -6,7 +6,7 @@ and a sample tells the sizes; any other is read, validated and packed as for an 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,7 +15,7 @@ import attrs
 
 from cdds import manifest
 from cdds.archive import Entry, Packager
-from cdds.contents import Contents
+from cdds.contents import Contents, schema_text
 from cdds.model import DataFile, Job
 from cdds.protocols import CountedSnapshot, LineSnapshot, NotingSnapshot, Snapshot, Source
 from cdds.reject import Reject
@@ -117,7 +117,7 @@ def _counted(job: Job, snapshot: CountedSnapshot, lines: LineSnapshot) -> Estima
             mean, packed = _sampled(job, lines, file)
             records[file.name] = count
             sizes[file.name] = round(count * mean)
-            archive += count * packed
+            archive += count * packed + _packed_size(job, file.name, [schema_text(file)])
     names = [f"{file.label}-{job.id}.json" for file in job.dataset.files if file.name in records]
     names += [f"schema/{name}.json" for name in records]
     archive_size = round(archive)
@@ -139,7 +139,10 @@ def _sampled(job: Job, lines: LineSnapshot, file: DataFile) -> tuple[float, floa
         reading.close()  # so that the source can be asked for something else
     count = sum(batch.count for batch in sample)
     data = [batch.data for batch in sample]
-    packager = Packager(level=job.level)
-    segments = packager.pack([Entry(file.name, data)])
-    packed = sum(len(chunk) for segment in segments for chunk in segment.chunks)
+    packed = _packed_size(job, file.name, data)
     return sum(map(len, data)) / max(count, 1), packed / max(count, 1)
+
+
+def _packed_size(job: Job, name: str, data: Sequence[bytes]) -> int:
+    segments = Packager(level=job.level).pack([Entry(name, data)])
+    return sum(len(chunk) for segment in segments for chunk in segment.chunks)

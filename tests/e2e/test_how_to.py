@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import cdds
+from cdds import sample
 from cdds.service import events
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,20 @@ def test_hosting_a_service(
     assert names["sent"] == names["artifact"].size - 1000
     assert [path.name for path in (tmp_path / "downloads").iterdir()] == [names["artifact"].name]
     names["catalog"].close()
+
+
+def test_exporting_from_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rsa_key_and_certificate: tuple[Path, Path]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(rsa_key_and_certificate[1], "recipient.pem")
+    sample.load("sqlite:///ucs.db", 300)
+    names: dict[str, Any] = {}
+    page = "docs/how-to/export-from-a-database.md"
+    exec(compile(blocks(page), page, "exec"), names)
+    assert names["result"].records == {"customer": 1000}
+    assert names["estimate"].records["interaction"] == 300
+    assert len(list(Path("exports").glob("*.sha256"))) == 2
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import argparse
 
     from cdds.crypto import Signer
-    from cdds.model import ExportResult
+    from cdds.model import Dataset, ExportResult
     from cdds.protocols import Source
 
 
