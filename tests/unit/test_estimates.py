@@ -68,11 +68,8 @@ def test_a_database_counts(
 ) -> None:
     source = cdds.sources.ContactHistory(database)
     found = cdds.estimate(source, dataset="Interaction", **selection)
-    exact = cdds.estimate(
-        cdds.sources.Records(**{name: rows(source, name) for name in ("interaction", "document")}),
-        dataset="Interaction",
-        **selection,
-    )
+    held: dict[str, Any] = {name: rows(source, name) for name in ("interaction", "document")}
+    exact = cdds.estimate(cdds.sources.Records(**held), dataset="Interaction", **selection)
     assert not found.is_exact
     assert found.records == exact.records == export(source, **selection).records
     assert set(found.files) >= {"manifest.json", "schema/interaction.json"}
@@ -94,8 +91,7 @@ def test_nothing_selected_is_an_archive_of_its_manifest(database: Path) -> None:
 
 
 def test_an_invalid_record_fails_a_dry_run_or_is_told() -> None:
-    rows = [{"IXNID": "1"}, {"IXNID": 2}, {"IXNID": "3"}]
-    source = cdds.sources.Records(interaction=rows)
+    source = cdds.sources.Records(interaction=[{"IXNID": "1"}, {"IXNID": 2}, {"IXNID": "3"}])
     with pytest.raises(RecordError, match="IXNID"):
         cdds.estimate(source, dataset="Interaction")
     found = cdds.estimate(source, dataset="Interaction", on_invalid="reject")
@@ -144,7 +140,7 @@ def test_the_last_days_end_now_or_when_they_are_said_to() -> None:
         datetime(2025, 1, 1, tzinfo=UTC), end
     )
     assert cdds.Selection.last(days=1).timeframe is not None
-    assert cdds.Selection.all(["Chat"]).media_types == {"chat"}
+    assert cdds.Selection.all(["Chat"]).media_types == frozenset({"chat"})
     between = cdds.Selection.between(end - timedelta(days=1), end, ["chat"])
     assert (between.timeframe, between.media_types) == (
         cdds.Timeframe.last(days=1, until=end),
