@@ -25,7 +25,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,8 +43,11 @@ from recipient import make_recipient
 from report import load_line
 from tables import table
 
+import cdds
 from cdds import sample
+from cdds.records import Gate, KeySet, Tally
 from cdds.sample._scene import END, START
+from cdds.sinks import LocalSink
 
 _MB = 1_000_000
 _MIXES = {
@@ -108,6 +112,12 @@ def main() -> int:
                 f"of {options.interactions:,} interactions\n"
             )
             print(_report(costs, markdown=options.markdown))
+            stages = [
+                (title, f"{seconds:.2f}") for title, seconds in _stages(database, Path(folder))
+            ]
+            print(
+                f"\n{table(('in one process, warm', 'seconds'), stages, markdown=options.markdown)}"
+            )
             print(f"\n{load_line(before, machine.Load.now())}", flush=True)
     return 0
 
@@ -216,6 +226,53 @@ def _check(side: Side, database: Database, key: Path, out: Path) -> None:
 def _count(script: str) -> int:
     done = subprocess.run(["bash", "-o", "pipefail", "-c", script], capture_output=True, check=True)
     return int(done.stdout)
+
+
+def _stages(database: Database, folder: Path) -> list[tuple[str, float]]:
+    """Return the seconds of an export up to and with each stage, in this process."""
+    source = cdds.sources.ContactHistory(database.url)
+    job = cdds.Job(
+        dataset=cdds.datasets.INTERACTION,
+        media_types=_MEDIA_TYPES,
+        timeframe=cdds.Timeframe(_FROM, _UNTIL),
+    )
+
+    def read() -> None:
+        with source.snapshot(job.dataset, job.selection) as snapshot:
+            for file in job.dataset.files:
+                for _ in snapshot.lines(file.name):
+                    pass
+
+    def judge() -> None:
+        with source.snapshot(job.dataset, job.selection) as snapshot:
+            keys = KeySet()
+            for file in job.dataset.files:
+                gate = (
+                    Gate(file, job, Tally(), parents=keys)
+                    if file.parent
+                    else Gate(file, job, Tally(), keys=keys)
+                )
+                for lines in snapshot.lines(file.name):
+                    gate(lines)
+
+    def export() -> None:
+        _, certificate = make_recipient(folder)
+        cdds.Exporter(sink=LocalSink(folder / "stages"), envelope=cdds.Envelope(certificate)).run(
+            job, source
+        )
+
+    stages = {
+        "read from the database": read,
+        "and selected, validated, on one thread": judge,
+        "and deflated, sealed and stored, on all threads": export,
+    }
+    return [(title, _seconds(stage)) for title, stage in stages.items()]
+
+
+def _seconds(stage: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    stage()
+    return time.perf_counter() - start
 
 
 def _report(costs: Mapping[Side, Sequence[Cost]], *, markdown: bool) -> str:

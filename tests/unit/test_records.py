@@ -472,10 +472,12 @@ NOT_HELD = {
 
 def schema_files() -> dict[str, Path]:
     root = vectors()
-    folder = root and root / "jsonschema" / "draft7"
+    if root is None:
+        return {}
+    folder = root / "jsonschema" / "draft7"
     return {
         str(path.relative_to(folder).with_suffix("")): path
-        for path in sorted(folder.rglob("*.json") if folder else ())
+        for path in sorted(folder.rglob("*.json"))
     }
 
 
