@@ -13,11 +13,13 @@ if TYPE_CHECKING:
         catalog,
         datasets,
         errors,
+        plugins,
         protocols,
         schedule,
         service,
         sinks,
         sources,
+        testing,
     )
     from cdds._version import __version__
     from cdds.access import Permission, Principal
@@ -78,11 +80,13 @@ _ROOMS = frozenset(
         "catalog",
         "datasets",
         "errors",
+        "plugins",
         "protocols",
         "schedule",
         "service",
         "sinks",
         "sources",
+        "testing",
     }
 )
 
@@ -119,11 +123,13 @@ __all__ = [
     "datasets",
     "errors",
     "export",
+    "plugins",
     "protocols",
     "schedule",
     "service",
     "sinks",
     "sources",
+    "testing",
 ]
 
 

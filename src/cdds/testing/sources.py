@@ -59,7 +59,8 @@ and the second may replace what the first has read.
 
 _FEW = 12
 _AT_ONCE = 4
-_FILLING = "x" * 1000
+_FILLING = 1000
+"""How long the text is that makes a record large."""
 _ALL = Selection()
 
 
@@ -279,7 +280,7 @@ class SourceContract:
             records = Many(partial(self._large, file, text), count)
             source = new_source({file.name: records})
             peaks.append(peak(lambda: self._read_all(source, dataset, file)))  # noqa: B023
-        assert peaks[1] - peaks[0] < 3 * self.many * len(_FILLING) / 2
+        assert peaks[1] - peaks[0] < 3 * self.many * _FILLING / 2
 
     # --- what a snapshot can do besides -----------------------------------------------------------
 
@@ -412,7 +413,7 @@ class SourceContract:
         pytest.skip("no property of the dataset can hold a long text")
 
     def _large(self, file: DataFile, text: str, number: int) -> Record:
-        return record(file, self.value, 2 * number, **{text: _FILLING})
+        return record(file, self.value, 2 * number, **{text: f"{number:0{_FILLING}}"})
 
     def _read_all(self, source: Source, dataset: Dataset, file: DataFile) -> None:
         with source.snapshot(dataset, _ALL) as snapshot:
