@@ -1,18 +1,21 @@
 """Plugins: found by name, loaded alone, and when one is broken, the others are not.
 
-Distributions are made as an installer makes them: modules, and metadata beside them, on the path.
+Distributions are made as an installer makes them, and the example package is installed.
 """
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
+from distributions import Site
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,8 +24,6 @@ from cdds import plugins
 from cdds.errors import CddsError, JobError, PluginError, SourceError
 from cdds.sinks import open_sink
 from cdds.sources import Records, open_source
-
-Install: TypeAlias = Callable[..., Path]
 
 NEEDLE = "needle-that-nobody-may-see"
 
@@ -47,27 +48,6 @@ def nothing(url):
 """
 
 
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Return what installs a distribution; all are in a folder that is on the path."""
-    site = tmp_path / "site"
-    site.mkdir()
-    monkeypatch.syspath_prepend(str(site))
-
-    def make(name: str, sources: str = "", sinks: str = "", code: str = "", raw: str = "") -> Path:
-        module = name.replace("-", "_")
-        (site / f"{module}.py").write_text(code)
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        info = site / f"{module}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        points = f"[cdds.sources]\n{sources}\n[cdds.sinks]\n{sinks}\n"
-        (info / "entry_points.txt").write_text(raw or points)
-        return site
-
-    return make
-
-
 def refusal(url: str, /, error: type[CddsError] = PluginError, **options: Any) -> str:
     with pytest.raises(error) as caught:
         open_source(url, **options)
@@ -86,9 +66,9 @@ def refusal(url: str, /, error: type[CddsError] = PluginError, **options: Any) -
     ],
 )
 def test_a_source_is_opened_by_the_name_that_its_url_begins_with(
-    install: Install, url: str, given: str
+    site: Site, url: str, given: str
 ) -> None:
-    install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
+    site.install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
     source: Any = open_source(url, size=3, password=NEEDLE)
     assert (source.url, source.password) == (given, NEEDLE)
     assert open_source(source) is source
@@ -101,8 +81,8 @@ def test_what_begins_with_no_name_is_refused(url: str) -> None:
     assert "begins with the name of a plugin" in refusal(url, JobError)
 
 
-def test_an_unknown_name_lists_those_that_are_known(install: Install) -> None:
-    install("cdds-crm", "crm = cdds_crm:Source\nerp = cdds_crm:Source", code=GOOD)
+def test_an_unknown_name_lists_those_that_are_known(site: Site) -> None:
+    site.install("cdds-crm", "crm = cdds_crm:Source\nerp = cdds_crm:Source", code=GOOD)
     said = refusal(f"foo+postgresql://u:{NEEDLE}@host", JobError)
     assert "there is no source plugin foo; known are " in said
     assert {"crm", "erp"} <= set(said.partition("known are ")[2].split(", "))
@@ -127,53 +107,53 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_plugin_harms_its_own_name_alone(install: Install, case: str) -> None:
+def test_a_broken_plugin_harms_its_own_name_alone(site: Site, case: str) -> None:
     """One error says which, of which distribution, and what is wrong; the others go on."""
     points, code, said = BROKEN[case]
-    install("broken", points, code=code)
-    install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
+    site.install("broken", points, code=code)
+    site.install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
     message = refusal("a://host")
     assert message.startswith("the source plugin a of broken 1.0 is broken: ")
     assert said in message
     assert isinstance(open_source("crm://host"), Records)
 
 
-def test_the_cause_of_a_failure_to_load_is_kept(install: Install) -> None:
-    install("broken", "a = broken:Source", code="raise RuntimeError('why')")
+def test_the_cause_of_a_failure_to_load_is_kept(site: Site) -> None:
+    site.install("broken", "a = broken:Source", code="raise RuntimeError('why')")
     with pytest.raises(PluginError) as caught:
         open_source("a://host")
     assert repr(caught.value.__cause__) == "RuntimeError('why')"
 
 
-def test_a_name_of_two_distributions_is_refused_and_both_are_named(install: Install) -> None:
+def test_a_name_of_two_distributions_is_refused_and_both_are_named(site: Site) -> None:
     for name in ("one", "two"):
-        install(name, f"crm = {name}:Source\n{name} = {name}:Source", code=GOOD)
+        site.install(name, f"crm = {name}:Source\n{name} = {name}:Source", code=GOOD)
     said = refusal("crm://host")
     assert "one 1.0 and two 1.0" in said
     assert isinstance(open_source("one://host"), Records)
 
 
 def test_a_distribution_that_is_found_twice_is_one(
-    install: Install, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site = install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
-    monkeypatch.setattr(sys, "path", [*sys.path, str(site) + "/."])
+    site.install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(site.folder) + "/."])
     assert isinstance(open_source("crm://host"), Records)
 
 
 @pytest.mark.parametrize("raw", ["[cdds.sources]\nno equals sign\n", "[cdds.sources]\n= x\n[x"])
 def test_entry_points_that_cannot_be_read_harm_nobody_else(
-    install: Install, raw: str, caplog: pytest.LogCaptureFixture
+    site: Site, raw: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    install("odd", raw=raw)
-    install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
+    site.install("odd", raw=raw)
+    site.install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
     assert isinstance(open_source("crm://host"), Records)
 
 
-def test_only_the_plugin_that_is_asked_for_is_loaded(install: Install) -> None:
+def test_only_the_plugin_that_is_asked_for_is_loaded(site: Site) -> None:
     """Importing the library loads none, and neither does looking for a name."""
-    site = install("one", "one = one:Source", "one = one:Source", code=GOOD)
-    install("two", "two = two:Source", "two = two:Source", code=GOOD)
+    site.install("one", "one = one:Source", "one = one:Source", code=GOOD)
+    site.install("two", "two = two:Source", "two = two:Source", code=GOOD)
     program = """
 import sys, cdds
 print([name in sys.modules for name in ("importlib.metadata", "one", "two")])
@@ -181,7 +161,7 @@ cdds.plugins.offered("source"), cdds.sources.open_source("one+x://host")
 print([name in sys.modules for name in ("one", "two")])
 """
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(site)!r})\n{program}"],
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(site.folder)!r})\n{program}"],
         capture_output=True,
         text=True,
         check=True,
@@ -197,15 +177,15 @@ print([name in sys.modules for name in ("one", "two")])
     ],
 )
 def test_an_option_that_a_plugin_does_not_take_is_refused(
-    install: Install, options: dict[str, str], said: str
+    site: Site, options: dict[str, str], said: str
 ) -> None:
-    install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
+    site.install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
     assert said in refusal("crm://host", JobError, password=NEEDLE, **options)
 
 
-def test_errors_of_a_plugin_are_its_own_or_say_no_more_than_their_kind(install: Install) -> None:
+def test_errors_of_a_plugin_are_its_own_or_say_no_more_than_their_kind(site: Site) -> None:
     """A driver's error may quote the URL with its password: its text is shown by nobody."""
-    install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
+    site.install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
     assert refusal("crm://refused", SourceError) == "no such thing"
     with pytest.raises(PluginError) as caught:
         open_source(f"crm://u:{NEEDLE}@fails")
@@ -214,14 +194,14 @@ def test_errors_of_a_plugin_are_its_own_or_say_no_more_than_their_kind(install: 
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
-def test_a_plugin_is_asked_before_fsspec_and_never_for_a_path(
-    install: Install, tmp_path: Path
-) -> None:
-    install("shelf", "", "shelf = shelf:Source\nmemory = shelf:Source", code=GOOD)
-    sink: Any = open_sink("shelf+s3://host", size=2)
+def test_a_plugin_is_asked_before_fsspec_and_never_for_a_path(site: Site, tmp_path: Path) -> None:
+    site.install("attic", "", "attic = attic:Source\nmemory = attic:Source", code=GOOD)
+    sink: Any = open_sink("attic+s3://host", size=2)
     assert sink.url == "s3://host"
     assert type(open_sink("memory://x")).__name__ == "Source"
-    install("broken", "", "file = broken:Source\nlocal = broken:Source", code="raise RuntimeError")
+    site.install(
+        "broken", "", "file = broken:Source\nlocal = broken:Source", code="raise RuntimeError"
+    )
     for path in (tmp_path / "x", str(tmp_path / "x"), f"file://{tmp_path}/x", f"local:{tmp_path}"):
         assert isinstance(open_sink(path), cdds.sinks.LocalSink)
 
@@ -235,14 +215,14 @@ def test_only_a_url_takes_options(target: Any) -> None:
 
 
 def test_what_comes_with_the_library_is_a_plugin_as_any_other(
-    monkeypatch: pytest.MonkeyPatch, install: Install
+    monkeypatch: pytest.MonkeyPatch, site: Site
 ) -> None:
     table = {"source": {"records": "cdds.sources:Records"}, "sink": {}}
     monkeypatch.setattr(plugins, "_BUILTIN", table)
     (plugin,) = [one for one in plugins.offered("source") if one.name == "records"]
     assert (plugin.distribution, plugin.version) == ("cdds-sdk", cdds.__version__)
     assert plugin.load() is Records
-    install("other", "records = other:Source", code=GOOD)
+    site.install("other", "records = other:Source", code=GOOD)
     assert "cdds-sdk" in refusal("records://x")
 
 
@@ -253,9 +233,9 @@ def test_any_text_is_a_url_or_refused(text: str) -> None:
 
 
 def test_an_export_takes_a_url(
-    install: Install, tmp_path: Path, rsa_key_and_certificate: tuple[Path, Path]
+    site: Site, tmp_path: Path, rsa_key_and_certificate: tuple[Path, Path]
 ) -> None:
-    install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
+    site.install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
     result = cdds.export(
         "crm://host",
         dataset="interaction",
@@ -266,12 +246,14 @@ def test_an_export_takes_a_url(
 
 
 def test_the_command_lists_all_and_says_what_is_broken(
-    install: Install, capfd: pytest.CaptureFixture[str]
+    site: Site, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from cdds.cli import main
 
-    install("cdds-crm", "crm = cdds_crm:Source\nCRM = cdds_crm:Source", code="print('hi')" + GOOD)
-    install("broken", "a = broken:Source", "a = broken:Source", code="raise RuntimeError")
+    site.install(
+        "cdds-crm", "crm = cdds_crm:Source\nCRM = cdds_crm:Source", code="print('hi')" + GOOD
+    )
+    site.install("broken", "a = broken:Source", "a = broken:Source", code="raise RuntimeError")
     assert main(["plugins", "--json"]) == 0
     printed = capfd.readouterr()
     found = json.loads(printed.out)["plugins"]
@@ -292,3 +274,60 @@ def test_the_command_lists_all_and_says_what_is_broken(
     table = capfd.readouterr().out
     assert "cdds-crm" in table
     assert "RuntimeError at broken.py:1" in table
+
+
+# The example package, which is installed as any other
+
+
+@pytest.fixture
+def example() -> None:
+    """Require the package of examples/cdds-csv; it is not loaded for that."""
+    if find_spec("cdds_csv") is None:
+        missing = "examples/cdds-csv is not installed"
+        if os.environ.get("CDDS_REQUIRE_JUDGES"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+
+def test_the_example_is_found_and_loaded_when_it_is_asked_for(example: None, site: Site) -> None:
+    """Looking for names, opening another plugin, and a broken one: none of them touches it."""
+    site.install("broken", "broken = broken:Source", code="raise RuntimeError")
+    site.install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
+    program = f"""
+import sys
+sys.path.insert(0, {str(site.folder)!r})
+import cdds
+from cdds.errors import PluginError
+print(sorted(one.name for kind in cdds.plugins.KINDS for one in cdds.plugins.offered(kind)))
+cdds.sources.open_source("crm://host")
+try:
+    cdds.sources.open_source("broken://host")
+except PluginError:
+    print([name for name in sys.modules if name.startswith("cdds_csv")])
+cdds.sources.open_source("csv:///")
+print([name for name in sys.modules if name.startswith("cdds_csv")])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    names, before, after = done.stdout.splitlines()
+    assert {"broken", "crm", "csv", "shelf"} <= set(ast.literal_eval(names))
+    assert (before, after) == ("[]", "['cdds_csv', 'cdds_csv.source']")
+
+
+def test_the_example_exports_from_one_end_to_the_other(
+    example: None, tmp_path: Path, rsa_key_and_certificate: tuple[Path, Path]
+) -> None:
+    (tmp_path / "interaction.csv").write_text("IXNID,SUBJECT\n1,a\n2,b\n")
+    shelf = f"shelf://{tmp_path}/exports.db"
+    result = cdds.export(
+        f"csv://{tmp_path}",
+        dataset="interaction",
+        to=shelf,
+        recipients=rsa_key_and_certificate[1],
+    )
+    assert result.records == {"interaction": 2}
+    sink: Any = open_sink(shelf)
+    stored = {item.name: item.size for item in sink.stored()}
+    assert stored[result.artifacts[0].name] == result.artifacts[0].size
+    assert set(stored) == {result.artifacts[0].name, result.digests}
