@@ -13,11 +13,13 @@ if TYPE_CHECKING:
         catalog,
         datasets,
         errors,
+        plugins,
         protocols,
         schedule,
         service,
         sinks,
         sources,
+        testing,
     )
     from cdds._version import __version__
     from cdds.access import Permission, Principal
@@ -81,11 +83,13 @@ _ROOMS = frozenset(
         "catalog",
         "datasets",
         "errors",
+        "plugins",
         "protocols",
         "schedule",
         "service",
         "sinks",
         "sources",
+        "testing",
     }
 )
 
@@ -124,11 +128,13 @@ __all__ = [
     "errors",
     "estimate",
     "export",
+    "plugins",
     "protocols",
     "schedule",
     "service",
     "sinks",
     "sources",
+    "testing",
 ]
 
 

@@ -431,7 +431,7 @@ def test_what_is_staged_has_been_forced_to_the_disk(
     upload = staged(local.sink, "a", b"x")
     assert synced == ["folder", "file"]
     upload.commit()
-    local.sink.sync()
+    local.sink.sync()  # type: ignore[attr-defined]
     assert synced == ["folder", "file", "folder"]
 
 
@@ -451,7 +451,7 @@ def test_no_file_stays_open(local: LocalStore) -> None:
 def test_a_listing_from_before_does_not_hide_a_taken_name(s3_endpoint: str) -> None:
     """File systems remember what they have listed; what was put there since counts."""
     store = s3_store(s3_endpoint)
-    fs = store.sink._fs
+    fs = store.sink._fs  # type: ignore[attr-defined]
     store.put("other", b"x")
     upload = staged(store.sink, "a", b"mine")
     fs.ls(f"{store.bucket}/folder")  # the host looks, with the same file system

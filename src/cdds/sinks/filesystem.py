@@ -296,7 +296,8 @@ def abandoning(file: Any) -> Iterator[None]:
         if isinstance(file, AbstractBufferedFile):
             file.closed = True
         else:
-            file.close()
+            with suppress(Exception):  # what it still held is not wanted
+                file.close()
 
 
 def _defers(file: Any) -> bool:

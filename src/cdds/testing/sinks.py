@@ -213,8 +213,15 @@ class SinkContract:
         """An artifact is sent on as it comes, and not gathered."""
         if self.memory is None:
             pytest.skip("it keeps all in memory")
-        chunk = bytes(_MIB)
-        assert peak(lambda: _staged(sink, "a.smime", *[chunk] * 64).commit()) < self.memory
+
+        def write() -> None:
+            upload = sink.create("a.smime")
+            for _ in range(64):
+                upload.write(bytes(_MIB))
+            upload.stage()
+            upload.commit()
+
+        assert peak(write) < self.memory
 
     # --- the whole way ----------------------------------------------------------------------------
 
