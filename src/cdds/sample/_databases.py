@@ -1,0 +1,261 @@
+"""The databases that a sample is loaded into: all that differs between SQLite and PostgreSQL.
+
+Place: below `_load`. Each is open for one transaction, whose error leaves nothing behind. It
+refuses what is not empty, and no message of it holds a password or a value of a row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cdds.errors import JobError, MissingDependency, SourceError
+from cdds.location import is_usable, printable
+from cdds.sample._spelling import SPELLINGS, respelled
+from cdds.sample._tables import Row, Table
+
+if TYPE_CHECKING:
+    import psycopg
+    from sqlalchemy import URL
+
+_SQLITE_CACHE = -64 * 1024  # KiB: random keys are put into indexes
+_COMMENT = re.compile(r"--.*")
+_BOOLEAN, _TIMESTAMP = 16, 1114  # as pg_type numbers them
+_DRIVERS_OWN: Mapping[int, Callable[[Any], Any]] = {
+    _BOOLEAN: bool,
+    _TIMESTAMP: datetime.fromisoformat,
+}
+
+
+class Database(Protocol):
+    """An open database, within its transaction."""
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables and views there are."""
+
+    def execute(self, statement: str) -> None:
+        """Execute a statement without parameters."""
+
+    def write(self, table: Table, rows: Sequence[Row]) -> None:
+        """Add rows to a table."""
+
+
+def create_tables(database: Database, names: str) -> None:
+    """Create the tables, without the keys and indexes that are sooner made of all rows.
+
+    Raises:
+        JobError: the database holds something already.
+    """
+    if there := database.tables():
+        raise JobError(
+            f"the database holds tables already, such as {printable(there[0])}; "
+            "a sample is loaded into an empty one"
+        )
+    for statement in _statements(database):
+        if statement.startswith("create table"):
+            database.execute(respelled(statement, names))
+
+
+def finish_tables(database: Database, names: str) -> None:
+    """Create the keys and indexes."""
+    for statement in _statements(database):
+        if not statement.startswith("create table"):
+            database.execute(respelled(statement, names))
+
+
+def _statements(database: Database) -> list[str]:
+    name = f"{type(database).__name__.lower()}.sql"
+    script = (files("cdds.sample") / "ucs" / name).read_text(encoding="utf-8")
+    statements = _COMMENT.sub("", script).split(";")
+    return [statement.strip() for statement in statements if statement.strip()]
+
+
+@contextmanager
+def opened(location: str, password: str | None, names: str) -> Iterator[Database]:
+    """Open a database for one transaction: committed at the end, or undone by an error.
+
+    Raises:
+        JobError: it is no URL of a database that is meant, or there is no such spelling.
+        MissingDependency: the driver has to be installed.
+        SourceError: the database cannot be reached, or refused something.
+    """
+    if names not in SPELLINGS:
+        raise JobError(f"names is one of {', '.join(SPELLINGS)}, not {str(names)[:40]!a}")
+    url = parsed(location)
+    if url.get_backend_name() == "sqlite":
+        if password is not None:
+            raise JobError("a file of SQLite has no password")
+        with _sqlite(url, names) as database:
+            yield database
+    else:
+        url = url if password is None else url.set(password=password)
+        with _postgresql(url, names) as database:
+            yield database
+
+
+def parsed(location: str) -> URL:
+    """Read the URL of a database.
+
+    Raises:
+        JobError: it is none, or not of a file of SQLite or a database of PostgreSQL.
+    """
+    from sqlalchemy import exc, make_url
+
+    try:
+        url = make_url(location if is_usable(location) else "")
+    except (exc.ArgumentError, ValueError):
+        raise JobError(
+            "a database is given by its URL: sqlite:///FILE or postgresql://USER@HOST/NAME"
+        ) from None
+    if url.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise JobError(
+            f"a sample is loaded into SQLite or PostgreSQL, not into {url.drivername[:40]!a}"
+        )
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise JobError("a database in memory would be gone; give a file: sqlite:///FILE")
+    return url
+
+
+def _arguments(url: URL) -> dict[str, Any]:
+    """Return what the driver is to be called with."""
+    from sqlalchemy import exc
+
+    driver = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+    url = url.set(drivername=driver[url.get_backend_name()])
+    try:
+        positional, named = url.get_dialect()().create_connect_args(url)
+    except (exc.ArgumentError, ValueError):
+        raise JobError("the URL of the database has an option that is none") from None
+    return {**named, "database": positional[0]} if positional else dict(named)
+
+
+class SQLite:
+    """A file of SQLite."""
+
+    def __init__(self, connection: Any, names: str) -> None:
+        self._connection = connection
+        self._names = names
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables and views there are."""
+        rows = self._connection.execute("select name from sqlite_master order by name")
+        return [name for (name,) in rows]
+
+    def execute(self, statement: str) -> None:
+        """Execute a statement without parameters."""
+        self._connection.execute(statement)
+
+    def write(self, table: Table, rows: Sequence[Row]) -> None:
+        """Add rows to a table."""
+        values = ", ".join("?" * len(table.columns))
+        into = respelled(f'"{table.name}" ({_columns(table)})', self._names)
+        self._connection.executemany(f"insert into {into} values ({values})", rows)  # noqa: S608
+
+
+@contextmanager
+def _sqlite(url: URL, names: str) -> Iterator[SQLite]:
+    import sqlite3
+
+    arguments = {**_arguments(url), "isolation_level": None}  # it is begun below
+    path = Path(arguments["database"])
+    was_there = path.exists()
+    try:
+        with closing(sqlite3.connect(**arguments)) as connection:
+            connection.execute(f"pragma cache_size = {_SQLITE_CACHE}")
+            connection.execute("begin immediate")
+            yield SQLite(connection, names)
+            connection.execute("commit")
+    except BaseException as error:
+        if not was_there and path.exists() and not path.stat().st_size:
+            path.unlink()  # opening it has made it
+        if isinstance(error, sqlite3.Error):
+            raise _in_words(
+                error, url, is_harmless=isinstance(error, sqlite3.OperationalError)
+            ) from error
+        raise
+
+
+class PostgreSQL:
+    """A schema of PostgreSQL: the first on the search path."""
+
+    def __init__(self, connection: psycopg.Connection, names: str) -> None:
+        self._connection = connection
+        self._names = names
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables and views there are."""
+        rows = self._connection.execute(
+            "select relname from pg_class join pg_namespace on relnamespace = pg_namespace.oid "
+            "where nspname = current_schema() and relkind in ('r', 'p', 'v', 'm', 'f') "
+            "order by relname"
+        )
+        return [name for (name,) in rows]
+
+    def execute(self, statement: str) -> None:
+        """Execute a statement without parameters."""
+        self._connection.execute(statement.encode())
+
+    def write(self, table: Table, rows: Sequence[Row]) -> None:
+        """Add rows to a table."""
+        name, columns = self._spelled(f'"{table.name}"'), self._spelled(_columns(table))
+        types = self._types(f"select {columns} from {name} where false")  # noqa: S608
+        statement = f"copy {name} ({columns}) from stdin (format binary)"
+        with self._connection.cursor().copy(statement.encode()) as copy:
+            copy.set_types(types)
+            for row in _typed(rows, types):
+                copy.write_row(row)
+
+    def _spelled(self, text: str) -> str:
+        return respelled(text, self._names)
+
+    def _types(self, query: str) -> list[int]:
+        """Return the types of a query's columns; none is converted in a binary copy."""
+        description = self._connection.execute(query.encode()).description or []
+        return [column.type_code for column in description]
+
+
+def _typed(rows: Iterable[Row], types: Sequence[int]) -> Iterator[Row]:
+    """Make flags and instants what the driver takes for them."""
+    typed = [(place, _DRIVERS_OWN[oid]) for place, oid in enumerate(types) if oid in _DRIVERS_OWN]
+    for row in rows:
+        values = list(row)
+        for place, of_driver in typed:
+            if values[place] is not None:
+                values[place] = of_driver(values[place])
+        yield tuple(values)
+
+
+@contextmanager
+def _postgresql(url: URL, names: str) -> Iterator[PostgreSQL]:
+    try:
+        import psycopg
+    except ImportError as error:
+        raise MissingDependency(
+            f"PostgreSQL needs its driver: pip install 'cdds-sdk[postgres]' ({error})"
+        ) from error
+    try:
+        with psycopg.connect(**_arguments(url)) as connection:
+            yield PostgreSQL(connection, names)
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is None:  # the driver's own: an option that is none
+            raise JobError("the URL of the database has an option that is none") from None
+        raise _in_words(error, url, is_harmless=False) from error
+    except psycopg.Error as error:
+        is_harmless = isinstance(error, psycopg.OperationalError)
+        raise _in_words(error, url, is_harmless=is_harmless) from error
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(f'"{column}"' for column in table.columns)
+
+
+def _in_words(error: Exception, url: URL, *, is_harmless: bool) -> SourceError:
+    """Put an error of a driver into words; only a harmless one's do not quote rows."""
+    words = str(error).strip().partition("\n")[0] if is_harmless else type(error).__name__
+    where = printable(url.set(query={}, password=None).render_as_string())
+    return SourceError(f"the database {where}: {printable(words)[:300]}")
