@@ -137,7 +137,7 @@ class PostgreSQLSnapshot:
 
     def value(self, statement: str) -> Any:
         """Return the one value that a statement finds."""
-        return self._driver.execute(statement).fetchone()[0]
+        return self._execute(statement).fetchone()[0]
 
     def estimate(self, query: str) -> float:
         """Return about how many rows a query finds: the planner's guess."""
@@ -150,7 +150,7 @@ class PostgreSQLSnapshot:
         Raises:
             SourceError: one is of a type that no record can hold.
         """
-        found = self._driver.execute(f"SELECT * FROM ({query}) AS q LIMIT 0").description
+        found = self._execute(f"SELECT * FROM ({query}) AS q LIMIT 0").description
         codes = [column.type_code for column in found]
         rows = self._driver.execute(
             "SELECT oid, typname, typcategory::text FROM pg_type WHERE oid = ANY(%s)", [codes]
@@ -208,7 +208,7 @@ class PostgreSQLSnapshot:
 
         size = _AT_ONCE if Capabilities().has_stream_chunked() else 1
         name = f"cdds_rows_{next(self._numbers)}"
-        self._driver.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {statement}")
+        self._execute(f"DECLARE {name} NO SCROLL CURSOR FOR {statement}")
         wanted = min(_AT_ONCE, most)
         try:
             while wanted:
@@ -229,7 +229,12 @@ class PostgreSQLSnapshot:
         from psycopg.pq import TransactionStatus
 
         if self._driver.info.transaction_status == TransactionStatus.INTRANS:
-            self._driver.execute(f"CLOSE {name}")
+            self._execute(f"CLOSE {name}")
+
+    def _execute(self, statement: str) -> Any:
+        # What is asked for in binary is one statement: a query could else end the transaction that
+        # only reads, and write in another.
+        return self._driver.execute(statement, binary=True)
 
 
 def _kind(column: str, name: str, category: str) -> Kind:
