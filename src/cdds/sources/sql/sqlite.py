@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import NullPool
 
+from cdds.database import shown
 from cdds.errors import SourceError
 from cdds.sources.sql.columns import Column, Kind
 from cdds.sources.sql.json_text import json_text
@@ -58,6 +60,8 @@ class SQLite:
         """Open a transaction that reads what is committed now, and nothing that comes later."""
         if self.url.database in {None, "", ":memory:"}:
             raise SourceError("a database in memory has nothing to be exported; give a file")
+        if not Path(str(self.url.database)).is_file():
+            raise SourceError(f"the database {shown(self.url)}: there is no such file")
         engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
         connection = engine.connect()
         try:
@@ -134,6 +138,10 @@ class SQLiteSnapshot:
             if border is not None
         ]
         return f"({moment} IS NULL OR ({' AND '.join(bounds)}))" if bounds else None
+
+    def ascii_lower(self, column: Column) -> str:
+        """Return a column as a text whose ASCII letters are small."""
+        return f"lower(CAST(q.{identifier(column.name)} AS TEXT))"
 
     def is_odd(self, column: Column) -> str:
         """Return the condition that a text holds what is not ASCII."""
