@@ -32,6 +32,10 @@ _SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO",
     "IntervalStyle": "iso_8601",
+    "bytea_output": "hex",
+    # As many digits as tell a float from its neighbours.
+    "extra_float_digits": "1",
+    "statement_timeout": "0",
     # All rows are wanted, not the first ones soon.
     "cursor_tuple_fraction": "1",
     # Compiling expressions of a hundred columns takes longer than it saves.
@@ -89,9 +93,7 @@ class PostgreSQL:
     @contextmanager
     def snapshot(self) -> Iterator[PostgreSQLSnapshot]:
         """Open a transaction that reads what is committed now, and nothing that comes later."""
-        url = self.url
-        if url.drivername == "postgresql":
-            url = url.set(drivername="postgresql+psycopg")
+        url = self.url.set(drivername="postgresql+psycopg")  # whose cursors are spoken to below
         try:
             engine = create_engine(url, poolclass=NullPool)
         except ImportError as error:
@@ -177,10 +179,15 @@ class PostgreSQLSnapshot:
         ]
         return f"({moment} IS NULL OR ({' AND '.join(bounds)}))" if bounds else None
 
+    def ascii_lower(self, column: Column) -> str:
+        """Return a column as a text whose ASCII letters are small, whatever the locale."""
+        return f'lower(q.{identifier(column.name)}::text COLLATE "C")'
+
     def is_odd(self, column: Column) -> str:
         """Return the condition that a text holds what is not ASCII."""
-        name = f"q.{identifier(column.name)}"
-        return f"octet_length({name}::text) <> char_length({name}::text)"
+        name = f"q.{identifier(column.name)}::text"
+        # In another encoding of the database, one byte may be a letter that is not ASCII.
+        return f"octet_length(convert_to({name}, 'UTF8')) <> char_length({name})"
 
     def lines(
         self,
@@ -313,12 +320,16 @@ def _float(column: Column, name: str) -> str:
 def _json(column: Column, name: str) -> str:
     if column.wants("string"):
         return _text(column, name)
-    # A line feed between tokens would end the line; within a string there is none.
-    return f"replace({name}::text, E'\\n', ' ')"
+    return _on_one_line(f"{name}::text")
 
 
 def _array(_: Column, name: str) -> str:
-    return f"to_json({name})::text"
+    return _on_one_line(f"to_json({name})::text")  # its elements may be JSON
+
+
+def _on_one_line(text: str) -> str:
+    # A line feed between tokens would end the line; within a string there is none.
+    return f"replace({text}, E'\\n', ' ')"
 
 
 def _text(_: Column, name: str) -> str:

@@ -76,10 +76,10 @@ def _is_of_media_types(session: Session, extract: Extract, selection: Selection)
     column = extract.column(extract.file.media_type)
     if column is None or not selection.media_types:
         return None
-    name = f"q.{_name(column)}"
+    name = session.ascii_lower(column)
     wanted = ", ".join(literal(media_type) for media_type in sorted(selection.media_types))
-    # lower() is casefold() for ASCII alone; the exporter compares what is not.
-    return f"(lower(trim({name}, {literal(_BLANKS)})) IN ({wanted}) OR {session.is_odd(column)})"
+    # It is casefold() for ASCII alone; the exporter compares what is not.
+    return f"(trim({name}, {literal(_BLANKS)}) IN ({wanted}) OR {session.is_odd(column)})"
 
 
 def _is_in_timeframe(session: Session, extract: Extract, selection: Selection) -> str | None:
