@@ -20,7 +20,8 @@ from cdds.sources.sql.selecting import Extract, orphans, selected
 from cdds.sources.sql.session import Session
 
 _SAMPLE = 64
-"""So many rows tell how large a record is."""
+_LARGE_SAMPLE = 1024 * 1024
+"""So many rows, or bytes where they are large, tell how large a record is."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class SqlSnapshot:
         self._session = session
         self._all = extracts
         self._selected = selected(session, extracts, selection)
+        self._dated = selected(session, extracts, selection, undated=False)
         self._pace = pace
         self._reporting = reporting
         self._notes = notes
@@ -82,10 +84,13 @@ class SqlSnapshot:
     def count(self, data_file: str) -> int:
         """Return how many rows of a data file are selected; the database counts them.
 
+        Those without a time are read, so that the exporter can tell of them, and not counted where
+        there is a time frame.
+
         Raises:
             SourceError: the database failed.
         """
-        extract = self._selected.get(data_file)
+        extract = self._dated.get(data_file)
         if extract is None:
             return 0
         with self._reporting():
@@ -112,8 +117,12 @@ class SqlSnapshot:
         return round(self._session.estimate(extract.query) * self._mean_size(extract))
 
     def _mean_size(self, extract: Extract) -> float:
-        rows = self._session.lines(extract.query, extract.columns, limit=_SAMPLE)
-        sizes = [len(line) for line in rows]
+        sizes: list[int] = []
+        with closing(self._session.lines(extract.query, extract.columns, limit=_SAMPLE)) as rows:
+            for line in rows:
+                sizes.append(len(line))
+                if sum(sizes) >= _LARGE_SAMPLE:
+                    break
         return sum(sizes) / len(sizes) if sizes else 0.0
 
     def notes(self) -> tuple[str, ...]:
