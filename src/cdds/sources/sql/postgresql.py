@@ -47,8 +47,12 @@ _SETTINGS = {
 _FETCH = 1024 * 1024
 """The bytes that are fetched at once, more or less: so often the timeout begins anew."""
 _MOST_ROWS = 2000
-_AT_ONCE = 16
-"""The most rows that are held at once."""
+_GROWTH = 16
+"""How many times as many rows may be fetched as the time before."""
+_AT_ONCE = 4
+"""The most rows that the driver holds at once."""
+_MOST_HELD = 4 * _FETCH
+"""So many bytes are held at most, besides one row, where rows are larger than those before."""
 
 _CATEGORIES = {"S": Kind.TEXT, "E": Kind.TEXT, "I": Kind.TEXT, "T": Kind.TEXT, "V": Kind.TEXT}
 _CATEGORIES |= {"A": Kind.ARRAY, "B": Kind.BOOLEAN}
@@ -210,26 +214,48 @@ class PostgreSQLSnapshot:
             yield b"{%b}\n" % body[1:]
 
     def _stream(self, statement: str, most: int) -> Iterator[Sequence[bytes]]:
-        from psycopg import Capabilities
-        from psycopg.types.string import ByteaBinaryLoader
-
-        size = _AT_ONCE if Capabilities().has_stream_chunked() else 1
         name = f"cdds_rows_{next(self._numbers)}"
         self._execute(f"DECLARE {name} NO SCROLL CURSOR FOR {statement}")
-        wanted = min(_AT_ONCE, most)
+        wanted = 1
         try:
             while wanted:
                 rows = total = 0
-                with self._driver.cursor() as cursor:
-                    cursor.adapters.register_loader("text", ByteaBinaryLoader)
-                    fetch = f"FETCH FORWARD {wanted} FROM {name}"
-                    for row in cursor.stream(fetch, binary=True, size=size):
-                        rows += 1
-                        total += sum(len(value) for value in row if value)
-                        yield row
-                wanted = min(max(_FETCH * rows // max(total, 1), 1), most) if rows else 0
+                for part in self._fetch(name, wanted):
+                    rows += len(part)
+                    total += sum(map(_size, part))
+                    yield from part
+                fitting = max(_FETCH * rows // max(total, 1), 1)
+                wanted = min(fitting, most, _GROWTH * wanted) if rows else 0
         finally:
             self._close(name)
+
+    def _fetch(self, name: str, wanted: int) -> Iterator[list[Sequence[bytes]]]:
+        """Yield the next rows of a cursor, in parts of a few megabytes.
+
+        In general they are one part. The server is done with it then, however long whoever takes
+        the rows is busy with them, and that does not count as the statement's time.
+        """
+        from psycopg import Capabilities
+        from psycopg.types.string import ByteaBinaryLoader
+
+        size = min(_AT_ONCE, wanted) if Capabilities().has_stream_chunked() else 1
+        part: list[Sequence[bytes]] = []
+        held = 0
+        with self._driver.cursor() as cursor:
+            cursor.adapters.register_loader("text", ByteaBinaryLoader)
+            fetch = f"FETCH FORWARD {wanted} FROM {name}"
+            stream = cursor.stream(fetch, binary=True, size=size)
+            try:
+                for row in stream:
+                    part.append(row)
+                    held += _size(row)
+                    if held > _MOST_HELD:
+                        yield part
+                        part, held = [], 0
+            finally:
+                for _ in stream:  # what is not read is cancelled, and the transaction with it
+                    pass
+        yield part
 
     def _close(self, name: str) -> None:
         """Close the cursor, unless the transaction has failed, which has closed it already."""
@@ -242,6 +268,10 @@ class PostgreSQLSnapshot:
         # What is asked for in binary is one statement: a query could else end the transaction that
         # only reads, and write in another.
         return self._driver.execute(statement, binary=True)
+
+
+def _size(row: Sequence[bytes | None]) -> int:
+    return sum(len(value) for value in row if value)
 
 
 def _kind(column: str, name: str, category: str) -> Kind:
