@@ -17,7 +17,7 @@ from cdds.model import Dataset, Selection
 from cdds.sources.contact_history.layout import LAYOUTS, Layout
 from cdds.sources.contact_history.mapping import FileMapping, look, map_files
 from cdds.sources.sql.batches import Pace
-from cdds.sources.sql.quoting import identifier
+from cdds.sources.sql.quoting import identifier, qualified
 from cdds.sources.sql.session import Session
 from cdds.sources.sql.snapshot import SqlSnapshot
 from cdds.sources.sql.source import (
@@ -130,19 +130,17 @@ class ContactHistory:
             for name, (table, column) in mapping.columns.items()
         )
         base = mapping.tables[layout.base]
-        query = f"SELECT {columns} FROM {self._named(base.name)} AS {aliases[layout.base]}"
+        query = (
+            f"SELECT {columns} FROM {qualified(base.name, self._schema)} AS {aliases[layout.base]}"
+        )
         for join in mapping.joins:
             alias = aliases[join.table]
             query += (
-                f" LEFT JOIN {self._named(mapping.tables[join.table].name)} AS {alias}"
+                f" LEFT JOIN {qualified(mapping.tables[join.table].name, self._schema)} AS {alias}"
                 f" ON {alias}.{identifier(join.key)}"
                 f" = {aliases[layout.base]}.{identifier(join.base_key)}"
             )
         return query
-
-    def _named(self, table: str) -> str:
-        name = identifier(table)
-        return name if self._schema is None else f"{identifier(self._schema)}.{name}"
 
 
 def _check(dataset: Dataset) -> None:
