@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sqlite3
+import string
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
@@ -164,7 +165,7 @@ def compiled(query: Query, data_file: str, of: Database) -> str:
         SourceError: it is no query.
     """
     if isinstance(query, str):
-        text = query.strip().rstrip(";").rstrip()
+        text = query.strip().rstrip(string.whitespace + ";")
         if not text:
             raise SourceError(f"data file {data_file}: its query is empty; give a SELECT")
         return text + "\n"  # a comment at its end would swallow what is put after it
@@ -175,6 +176,8 @@ def compiled(query: Query, data_file: str, of: Database) -> str:
             "SQLAlchemy"
         )
     try:
+        # Written out, a parameter without a value would be NULL, and find nothing.
+        statement.compile(dialect=of.dialect).construct_params()
         return str(statement.compile(dialect=of.dialect, compile_kwargs={"literal_binds": True}))
     except exc.SQLAlchemyError as error:
         kind = type(error).__name__
