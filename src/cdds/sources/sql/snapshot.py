@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from typing import Any
 
@@ -62,7 +62,7 @@ class SqlSnapshot:
         """Return whether there is a query for a data file."""
         return data_file in self._selected
 
-    def lines(self, data_file: str) -> Iterator[Lines]:
+    def lines(self, data_file: str) -> Generator[Lines]:
         """Yield the selected rows of a data file as lines, in no order.
 
         Raises:
