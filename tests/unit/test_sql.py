@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tables import DATABASES, dataset, execute, insert, lines, records, taken
+from sql_tables import DATABASES, dataset, execute, insert, lines, records, taken
 
 from cdds.errors import RecordError, SourceError
 from cdds.model import Job, Selection

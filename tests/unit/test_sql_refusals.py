@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from sql_tables import DATABASES, connected, dataset, execute, insert, records
 from sqlalchemy import bindparam, column, literal_column, select, table
-from tables import DATABASES, connected, dataset, execute, insert, records
 
 import cdds
 from cdds.errors import SourceError, SourceUnavailable
@@ -384,14 +384,15 @@ def test_a_query_of_sqlalchemy_is_written_out(urls: Any, kind: str) -> None:
 @each_database
 def test_a_parameter_without_a_value_is_refused(urls: Any, kind: str) -> None:
     there = table("there", column("x"))
-    for query in (
+    queries: tuple[Any, ...] = (
         select(there.c.x).where(there.c.x == bindparam("wanted")),
         select(there.c.x).where(there.c.x == bindparam("wanted", object())),
         there.delete(),
         5,
         None,
         sqlalchemy.text("SELECT 1"),
-    ):
+    )
+    for query in queries:
         with pytest.raises(SourceError, match="data file row: "):
             Sql(urls(kind), row=query)
 
