@@ -32,7 +32,7 @@ class Table:
     def of(cls, name: str, columns: Iterable[str]) -> Table:
         """Return a table; of columns that spell one name, the one without underscores is it."""
         found: dict[str, str] = {}
-        for column in sorted(columns, key=lambda column: (column.count("_"), column)):
+        for column in sorted(columns, key=lambda column: column.count("_")):
             found[column if plain(column) in found else plain(column)] = column
         return cls(name, found)
 
