@@ -17,6 +17,7 @@ from cdds.errors import CddsError
 from cdds.location import is_usable, printable
 
 _LONGEST_MESSAGE = 300
+_NO_DATABASE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
 
 
 def parse_url(location: str | os.PathLike[str]) -> URL | None:
@@ -71,16 +72,27 @@ def reporting(
 def in_words(error: Exception) -> str:
     """Return what an error of a database says, without statement, parameters and values."""
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
-    if not _is_operational(error):
+    if not (is_operational(error) or _is_of_statement(origin)):
         return f"it failed with {type(origin).__name__}"
     line = str(origin).strip().partition("\n")[0]
     # SQLite quotes the text of a row that is no UTF-8.
     return printable(line.partition(" with text ")[0])[:_LONGEST_MESSAGE]
 
 
-def _is_operational(error: Exception) -> bool:
+def is_operational(error: Exception) -> bool:
     """Tell whether an error is of the database's operation, not of what a row holds."""
     return any(kind.__name__ == "OperationalError" for kind in type(error).__mro__)
+
+
+def _is_of_statement(error: BaseException) -> bool:
+    """Tell whether a statement was refused before any row was looked at.
+
+    So it is where PostgreSQL names what is missing, or may not be read; and where a file is none of
+    SQLite.
+    """
+    if getattr(error, "sqlite_errorname", None) in _NO_DATABASE:
+        return True
+    return str(getattr(error, "sqlstate", "")).startswith("42")
 
 
 def _contexts(error: BaseException, until: BaseException | None) -> Iterator[BaseException]:

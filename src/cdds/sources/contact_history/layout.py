@@ -137,3 +137,20 @@ LAYOUTS: Mapping[str, Layout] = {
     "contactattribute": _CONTACT_ATTRIBUTE,
 }
 """The layout of each data file, by its name."""
+
+TIMES = frozenset(
+    (
+        "STARTDATE",
+        "MODIFIEDDATE",
+        "ENDDATE",
+        "SENTDATE",
+        "SentDateEmailOut",
+        "ESTABLISHEDDATE",
+        "RELEASEDDATE",
+        "STARTTIME",
+        "ENDTIME",
+        "CREATEDDATE",
+        "DATEVALUE",
+    )
+)
+"""The properties that are times, whether or not a database has a type for them: SQLite has none."""

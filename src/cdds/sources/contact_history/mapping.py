@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
 from cdds.errors import SourceError
 from cdds.model import Dataset
 from cdds.sources.contact_history.layout import LAYOUTS, Join, Layout
+from cdds.sources.sql.quoting import qualified
 
 _MOST_NAMES = 12
 """So many tables are named at most where one is missing."""
@@ -27,9 +28,17 @@ class Table:
     columns: Mapping[str, str]
     """The columns by their plain names."""
 
+    @classmethod
+    def of(cls, name: str, columns: Iterable[str]) -> Table:
+        """Return a table; of columns that spell one name, the one without underscores is it."""
+        found: dict[str, str] = {}
+        for column in sorted(columns, key=lambda column: column.count("_")):
+            found[column if plain(column) in found else plain(column)] = column
+        return cls(name, found)
+
     def find(self, column: str) -> str | None:
         """Return the column's own name, if there is one."""
-        return self.columns.get(plain(column))
+        return column if column in self.columns.values() else self.columns.get(plain(column))
 
 
 @attrs.frozen
@@ -41,7 +50,7 @@ class FileMapping:
         joins: how they are joined, with the columns' own names.
         columns: for each property its table, by its name in the layout, and its column.
         unmapped: the properties that no column was found for.
-        unused: the columns that no property was found for, as ``table.column``.
+        unused: the columns that no property of any data file was found for, as ``table.column``.
     """
 
     tables: Mapping[str, Table]
@@ -57,15 +66,27 @@ def plain(name: str) -> str:
 
 
 def look(connection: Connection, schema: str | None, wanted: Iterable[str]) -> dict[str, Table]:
-    """Return the wanted tables that there are, by their plain names."""
+    """Return the wanted tables that there are, by their plain names.
+
+    Raises:
+        SourceError: there are several of one name.
+    """
     inspector = inspect(connection)
-    names = {plain(name): name for name in sorted(inspector.get_table_names(schema))}
-    names |= {plain(name): name for name in sorted(inspector.get_view_names(schema))}
+    names: dict[str, list[str]] = {}
+    for name in (*inspector.get_table_names(schema), *inspector.get_view_names(schema)):
+        names.setdefault(plain(name), []).append(name)
     found = {}
     for key in map(plain, wanted):
-        if key in names:
-            columns = [column["name"] for column in inspector.get_columns(names[key], schema)]
-            found[key] = Table(names[key], {plain(column): column for column in columns})
+        alike = sorted(names.get(key, []))
+        if len(alike) > 1:
+            raise SourceError(
+                f"the database has more than one table of one name: {', '.join(alike)}; name the "
+                "schema of the right one with schema=, or use cdds.sources.Sql"
+            )
+        if alike:
+            # Looked at by its names alone: there are types that SQLAlchemy does not know.
+            empty = text(f"SELECT * FROM {qualified(alike[0], schema)} LIMIT 0")
+            found[key] = Table.of(alike[0], connection.execute(empty).keys())
     return found
 
 
@@ -102,7 +123,22 @@ def map_files(
                     f"the table {mapped[file.name].tables[layout.base].name} has no column for "
                     f"{key}, the key of {file.name}; name it with columns="
                 )
-    return mapped
+    return _without_what_others_use(mapped)
+
+
+def _without_what_others_use(mapped: Mapping[str, FileMapping]) -> dict[str, FileMapping]:
+    """Tell of a column that no data file uses; the name of a document is one's, not another's."""
+    used = {
+        f"{file.tables[table].name}.{column}"
+        for file in mapped.values()
+        for table, column in file.columns.values()
+    }
+    return {
+        name: attrs.evolve(
+            file, unused=tuple(column for column in file.unused if column not in used)
+        )
+        for name, file in mapped.items()
+    }
 
 
 def _map(

@@ -11,13 +11,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
+import attrs
+
 from cdds import database
 from cdds.errors import SourceError
 from cdds.model import Dataset, Selection
-from cdds.sources.contact_history.layout import LAYOUTS, Layout
+from cdds.sources.contact_history.layout import LAYOUTS, TIMES, Layout
 from cdds.sources.contact_history.mapping import FileMapping, look, map_files
 from cdds.sources.sql.batches import Pace
-from cdds.sources.sql.quoting import identifier
+from cdds.sources.sql.columns import Kind
+from cdds.sources.sql.quoting import identifier, qualified
+from cdds.sources.sql.selecting import Extract
 from cdds.sources.sql.session import Session
 from cdds.sources.sql.snapshot import SqlSnapshot
 from cdds.sources.sql.source import (
@@ -113,7 +117,10 @@ class ContactHistory:
             with reporting():
                 mapping = self._mapping(session, dataset)
                 queries = {name: self._query(LAYOUTS[name], mapping[name]) for name in mapping}
-                extracts = described(session, queries, dataset)
+                extracts = {
+                    name: _with_times(extract)
+                    for name, extract in described(session, queries, dataset).items()
+                }
             yield SqlSnapshot(
                 session,
                 extracts,
@@ -130,19 +137,28 @@ class ContactHistory:
             for name, (table, column) in mapping.columns.items()
         )
         base = mapping.tables[layout.base]
-        query = f"SELECT {columns} FROM {self._named(base.name)} AS {aliases[layout.base]}"
+        query = (
+            f"SELECT {columns} FROM {qualified(base.name, self._schema)} AS {aliases[layout.base]}"
+        )
         for join in mapping.joins:
             alias = aliases[join.table]
             query += (
-                f" LEFT JOIN {self._named(mapping.tables[join.table].name)} AS {alias}"
+                f" LEFT JOIN {qualified(mapping.tables[join.table].name, self._schema)} AS {alias}"
                 f" ON {alias}.{identifier(join.key)}"
                 f" = {aliases[layout.base]}.{identifier(join.base_key)}"
             )
         return query
 
-    def _named(self, table: str) -> str:
-        name = identifier(table)
-        return name if self._schema is None else f"{identifier(self._schema)}.{name}"
+
+def _with_times(extract: Extract) -> Extract:
+    """Return the rows of a data file, whose times are such in columns without a type, too."""
+    columns = (
+        attrs.evolve(column, kind=Kind.TIMESTAMP)
+        if column.kind is Kind.ANY and column.label in TIMES
+        else column
+        for column in extract.columns
+    )
+    return attrs.evolve(extract, columns=tuple(columns))
 
 
 def _check(dataset: Dataset) -> None:

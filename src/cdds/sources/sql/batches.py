@@ -54,18 +54,19 @@ class Pace:
 
 def batched(rows: Iterable[bytes], origin: str, pace: Pace) -> Iterator[Lines]:
     """Yield lines of about 1 MiB at a time, numbered from 1."""
-    batch: list[bytes] = []
-    size = total = 0
+    batch = bytearray()  # not a list: a small line of orjson's holds some kilobytes
+    count = total = 0
     first = 1
     most = pace.most
     for row in rows:
-        batch.append(row)
-        size += len(row)
-        if size >= _BATCH_SIZE or len(batch) == most:
-            total += size
-            yield Lines(b"".join(batch), first, len(batch), origin, total)
-            pace.passed(len(batch))
-            first += len(batch)
-            batch, size = [], 0
+        batch += row
+        count += 1
+        if len(batch) >= _BATCH_SIZE or count == most:
+            total += len(batch)
+            yield Lines(bytes(batch), first, count, origin, total)
+            pace.passed(count)
+            first += count
+            count = 0
+            batch.clear()
     if batch:
-        yield Lines(b"".join(batch), first, len(batch), origin, total + size)
+        yield Lines(bytes(batch), first, count, origin, total + len(batch))

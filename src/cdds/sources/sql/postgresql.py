@@ -32,6 +32,10 @@ _SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO",
     "IntervalStyle": "iso_8601",
+    "bytea_output": "hex",
+    # As many digits as tell a float from its neighbours.
+    "extra_float_digits": "1",
+    "statement_timeout": "0",
     # All rows are wanted, not the first ones soon.
     "cursor_tuple_fraction": "1",
     # Compiling expressions of a hundred columns takes longer than it saves.
@@ -43,8 +47,12 @@ _SETTINGS = {
 _FETCH = 1024 * 1024
 """The bytes that are fetched at once, more or less: so often the timeout begins anew."""
 _MOST_ROWS = 2000
-_AT_ONCE = 16
-"""The most rows that are held at once."""
+_GROWTH = 16
+"""How many times as many rows may be fetched as the time before."""
+_AT_ONCE = 4
+"""The most rows that the driver holds at once."""
+_MOST_HELD = 4 * _FETCH
+"""So many bytes are held at most, besides one row, where rows are larger than those before."""
 
 _CATEGORIES = {"S": Kind.TEXT, "E": Kind.TEXT, "I": Kind.TEXT, "T": Kind.TEXT, "V": Kind.TEXT}
 _CATEGORIES |= {"A": Kind.ARRAY, "B": Kind.BOOLEAN}
@@ -89,9 +97,7 @@ class PostgreSQL:
     @contextmanager
     def snapshot(self) -> Iterator[PostgreSQLSnapshot]:
         """Open a transaction that reads what is committed now, and nothing that comes later."""
-        url = self.url
-        if url.drivername == "postgresql":
-            url = url.set(drivername="postgresql+psycopg")
+        url = self.url.set(drivername="postgresql+psycopg")  # whose cursors are spoken to below
         try:
             engine = create_engine(url, poolclass=NullPool)
         except ImportError as error:
@@ -137,7 +143,7 @@ class PostgreSQLSnapshot:
 
     def value(self, statement: str) -> Any:
         """Return the one value that a statement finds."""
-        return self._driver.execute(statement).fetchone()[0]
+        return self._execute(statement).fetchone()[0]
 
     def estimate(self, query: str) -> float:
         """Return about how many rows a query finds: the planner's guess."""
@@ -150,7 +156,7 @@ class PostgreSQLSnapshot:
         Raises:
             SourceError: one is of a type that no record can hold.
         """
-        found = self._driver.execute(f"SELECT * FROM ({query}) AS q LIMIT 0").description
+        found = self._execute(f"SELECT * FROM ({query}) AS q LIMIT 0").description
         codes = [column.type_code for column in found]
         rows = self._driver.execute(
             "SELECT oid, typname, typcategory::text FROM pg_type WHERE oid = ANY(%s)", [codes]
@@ -177,10 +183,15 @@ class PostgreSQLSnapshot:
         ]
         return f"({moment} IS NULL OR ({' AND '.join(bounds)}))" if bounds else None
 
+    def ascii_lower(self, column: Column) -> str:
+        """Return a column as a text whose ASCII letters are small, whatever the locale."""
+        return f'lower(q.{identifier(column.name)}::text COLLATE "C")'
+
     def is_odd(self, column: Column) -> str:
         """Return the condition that a text holds what is not ASCII."""
-        name = f"q.{identifier(column.name)}"
-        return f"octet_length({name}::text) <> char_length({name}::text)"
+        name = f"q.{identifier(column.name)}::text"
+        # In another encoding of the database, one byte may be a letter that is not ASCII.
+        return f"octet_length(convert_to({name}, 'UTF8')) <> char_length({name})"
 
     def lines(
         self,
@@ -203,33 +214,64 @@ class PostgreSQLSnapshot:
             yield b"{%b}\n" % body[1:]
 
     def _stream(self, statement: str, most: int) -> Iterator[Sequence[bytes]]:
-        from psycopg import Capabilities
-        from psycopg.types.string import ByteaBinaryLoader
-
-        size = _AT_ONCE if Capabilities().has_stream_chunked() else 1
         name = f"cdds_rows_{next(self._numbers)}"
-        self._driver.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {statement}")
-        wanted = min(_AT_ONCE, most)
+        self._execute(f"DECLARE {name} NO SCROLL CURSOR FOR {statement}")
+        wanted = 1
         try:
             while wanted:
                 rows = total = 0
-                with self._driver.cursor() as cursor:
-                    cursor.adapters.register_loader("text", ByteaBinaryLoader)
-                    fetch = f"FETCH FORWARD {wanted} FROM {name}"
-                    for row in cursor.stream(fetch, binary=True, size=size):
-                        rows += 1
-                        total += sum(len(value) for value in row if value)
-                        yield row
-                wanted = min(max(_FETCH * rows // max(total, 1), 1), most) if rows else 0
+                for part in self._fetch(name, wanted):
+                    rows += len(part)
+                    total += sum(map(_size, part))
+                    yield from part
+                fitting = max(_FETCH * rows // max(total, 1), 1)
+                wanted = min(fitting, most, _GROWTH * wanted) if rows else 0
         finally:
             self._close(name)
+
+    def _fetch(self, name: str, wanted: int) -> Iterator[list[Sequence[bytes]]]:
+        """Yield the next rows of a cursor, in parts of a few megabytes.
+
+        In general they are one part. The server is done with it then, however long whoever takes
+        the rows is busy with them, and that does not count as the statement's time.
+        """
+        from psycopg import Capabilities
+        from psycopg.types.string import ByteaBinaryLoader
+
+        size = min(_AT_ONCE, wanted) if Capabilities().has_stream_chunked() else 1
+        part: list[Sequence[bytes]] = []
+        held = 0
+        with self._driver.cursor() as cursor:
+            cursor.adapters.register_loader("text", ByteaBinaryLoader)
+            fetch = f"FETCH FORWARD {wanted} FROM {name}"
+            stream = cursor.stream(fetch, binary=True, size=size)
+            try:
+                for row in stream:
+                    part.append(row)
+                    held += _size(row)
+                    if held > _MOST_HELD:
+                        yield part
+                        part, held = [], 0
+            finally:
+                for _ in stream:  # what is not read is cancelled, and the transaction with it
+                    pass
+        yield part
 
     def _close(self, name: str) -> None:
         """Close the cursor, unless the transaction has failed, which has closed it already."""
         from psycopg.pq import TransactionStatus
 
         if self._driver.info.transaction_status == TransactionStatus.INTRANS:
-            self._driver.execute(f"CLOSE {name}")
+            self._execute(f"CLOSE {name}")
+
+    def _execute(self, statement: str) -> Any:
+        # What is asked for in binary is one statement: a query could else end the transaction that
+        # only reads, and write in another.
+        return self._driver.execute(statement, binary=True)
+
+
+def _size(row: Sequence[bytes | None]) -> int:
+    return sum(len(value) for value in row if value)
 
 
 def _kind(column: str, name: str, category: str) -> Kind:
@@ -308,12 +350,16 @@ def _float(column: Column, name: str) -> str:
 def _json(column: Column, name: str) -> str:
     if column.wants("string"):
         return _text(column, name)
-    # A line feed between tokens would end the line; within a string there is none.
-    return f"replace({name}::text, E'\\n', ' ')"
+    return _on_one_line(f"{name}::text")
 
 
 def _array(_: Column, name: str) -> str:
-    return f"to_json({name})::text"
+    return _on_one_line(f"to_json({name})::text")  # its elements may be JSON
+
+
+def _on_one_line(text: str) -> str:
+    # A line feed between tokens would end the line; within a string there is none.
+    return f"replace({text}, E'\\n', ' ')"
 
 
 def _text(_: Column, name: str) -> str:

@@ -11,6 +11,11 @@ def identifier(name: str) -> str:
     return '"{}"'.format(name.replace('"', '""'))
 
 
+def qualified(table: str, schema: str | None) -> str:
+    """Return a table as SQL writes it, with its schema if that is given."""
+    return identifier(table) if schema is None else f"{identifier(schema)}.{identifier(table)}"
+
+
 def literal(text: str) -> str:
     """Return a text as SQL writes it."""
     return "'{}'".format(text.replace("'", "''"))

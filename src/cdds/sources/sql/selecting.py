@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import attrs
 
 from cdds.model import DataFile, Selection
-from cdds.sources.sql.columns import Column
+from cdds.sources.sql.columns import Column, Kind
 from cdds.sources.sql.quoting import identifier, literal
 from cdds.sources.sql.session import Session
 
@@ -46,14 +46,22 @@ class Extract:
 
 
 def selected(
-    session: Session, extracts: Mapping[str, Extract], selection: Selection
+    session: Session,
+    extracts: Mapping[str, Extract],
+    selection: Selection,
+    *,
+    undated: bool = True,
 ) -> dict[str, Extract]:
-    """Return the rows that a selection wants, of each data file; parents come before children."""
+    """Return the rows that a selection wants, of each data file; parents come before children.
+
+    Where there is a time frame, `undated` says whether rows without a time are among them.
+    """
     chosen: dict[str, Extract] = {}
     for name, extract in extracts.items():
         conditions = [
             _is_of_media_types(session, extract, selection),
             _is_in_timeframe(session, extract, selection),
+            None if undated else _has_time(extract, selection),
             _is_of_parent(extract, extracts, chosen),
         ]
         met = " AND ".join(condition for condition in conditions if condition is not None)
@@ -63,12 +71,13 @@ def selected(
 
 def orphans(child: Extract, parent: Extract) -> str | None:
     """Return what counts the rows that belong to no row of another data file at all."""
-    keys = child.column(child.file.parent_key), parent.column(parent.file.key)
-    if keys[0] is None or keys[1] is None:
+    key, parent_key = child.column(child.file.parent_key), parent.column(parent.file.key)
+    if key is None or parent_key is None:
         return None
+    left, right = _compared(key, parent_key)
     return (
         f"SELECT count(*) FROM ({child.query}) AS q WHERE NOT EXISTS"
-        f" (SELECT 1 FROM ({parent.query}) AS p WHERE p.{_name(keys[1])} = q.{_name(keys[0])})"
+        f" (SELECT 1 FROM ({parent.query}) AS p WHERE {right} = {left})"
     )
 
 
@@ -76,19 +85,30 @@ def _is_of_media_types(session: Session, extract: Extract, selection: Selection)
     column = extract.column(extract.file.media_type)
     if column is None or not selection.media_types:
         return None
-    name = f"q.{_name(column)}"
+    name = session.ascii_lower(column)
     wanted = ", ".join(literal(media_type) for media_type in sorted(selection.media_types))
-    # lower() is casefold() for ASCII alone; the exporter compares what is not.
-    return f"(lower(trim({name}, {literal(_BLANKS)})) IN ({wanted}) OR {session.is_odd(column)})"
+    # It is casefold() for ASCII alone; the exporter compares what is not.
+    return f"(trim({name}, {literal(_BLANKS)}) IN ({wanted}) OR {session.is_odd(column)})"
 
 
 def _is_in_timeframe(session: Session, extract: Extract, selection: Selection) -> str | None:
     timeframe = selection.timeframe
-    columns = [extract.column(name) for name in extract.file.timestamps]
-    known = [column for column in columns if column is not None]
+    known = _timestamps(extract)
     if timeframe is None or not known:
         return None
     return session.is_within(known, timeframe.start, timeframe.end)
+
+
+def _has_time(extract: Extract, selection: Selection) -> str | None:
+    known = _timestamps(extract)
+    if selection.timeframe is None or not known:
+        return None
+    return "({})".format(" OR ".join(f"CAST(q.{_name(column)} AS text) <> ''" for column in known))
+
+
+def _timestamps(extract: Extract) -> list[Column]:
+    columns = [extract.column(name) for name in extract.file.timestamps]
+    return [column for column in columns if column is not None]
 
 
 def _is_of_parent(
@@ -101,7 +121,16 @@ def _is_of_parent(
     parent_key = parent.column(parent.file.key)
     if key is None or parent_key is None:
         return None
-    return f"q.{_name(key)} IN (SELECT p.{_name(parent_key)} FROM ({parent.query}) AS p)"
+    left, right = _compared(key, parent_key)
+    return f"{left} IN (SELECT {right} FROM ({parent.query}) AS p)"
+
+
+def _compared(key: Column, parent_key: Column) -> tuple[str, str]:
+    """Return a key of ``q`` and one of ``p``, as they compare in a record whatever their types."""
+    left, right = f"q.{_name(key)}", f"p.{_name(parent_key)}"
+    if key.kind is parent_key.kind and key.kind is not Kind.TEXT:
+        return left, right
+    return f"CAST({left} AS text)", f"CAST({right} AS text)"
 
 
 def _name(column: Column) -> str:

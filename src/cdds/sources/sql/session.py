@@ -51,6 +51,10 @@ class Session(Protocol):
         """
         ...
 
+    def ascii_lower(self, column: Column) -> str:
+        """Return a column of a row ``q`` as a text whose ASCII letters are small."""
+        ...
+
     def is_odd(self, column: Column) -> str:
         """Return the condition that a text of a row ``q`` holds what is not ASCII."""
         ...

@@ -5,8 +5,9 @@ Place: what a source of SQL hands to the exporter: lines, counts and sizes.
 
 from __future__ import annotations
 
+import io
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from typing import Any
 
@@ -19,7 +20,8 @@ from cdds.sources.sql.selecting import Extract, orphans, selected
 from cdds.sources.sql.session import Session
 
 _SAMPLE = 64
-"""So many rows tell how large a record is."""
+_LARGE_SAMPLE = 1024 * 1024
+"""So many rows, or bytes where they are large, tell how large a record is."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class SqlSnapshot:
         self._session = session
         self._all = extracts
         self._selected = selected(session, extracts, selection)
+        self._dated = selected(session, extracts, selection, undated=False)
         self._pace = pace
         self._reporting = reporting
         self._notes = notes
@@ -59,7 +62,7 @@ class SqlSnapshot:
         """Return whether there is a query for a data file."""
         return data_file in self._selected
 
-    def lines(self, data_file: str) -> Iterator[Lines]:
+    def lines(self, data_file: str) -> Generator[Lines]:
         """Yield the selected rows of a data file as lines, in no order.
 
         Raises:
@@ -76,16 +79,18 @@ class SqlSnapshot:
     def records(self, data_file: str) -> Iterator[dict[str, Any]]:
         """Yield the selected rows one by one; the exporter takes `lines` instead."""
         for lines in self.lines(data_file):
-            for line in lines.data.splitlines():
-                yield orjson.loads(line)
+            yield from map(orjson.loads, io.BytesIO(lines.data))
 
     def count(self, data_file: str) -> int:
         """Return how many rows of a data file are selected; the database counts them.
 
+        Those without a time are read, so that the exporter can tell of them, and not counted where
+        there is a time frame.
+
         Raises:
             SourceError: the database failed.
         """
-        extract = self._selected.get(data_file)
+        extract = self._dated.get(data_file)
         if extract is None:
             return 0
         with self._reporting():
@@ -100,8 +105,12 @@ class SqlSnapshot:
         return round(self._session.estimate(extract.query) * self._mean_size(extract))
 
     def _mean_size(self, extract: Extract) -> float:
-        rows = self._session.lines(extract.query, extract.columns, limit=_SAMPLE)
-        sizes = [len(line) for line in rows]
+        sizes: list[int] = []
+        with closing(self._session.lines(extract.query, extract.columns, limit=_SAMPLE)) as rows:
+            for line in rows:
+                sizes.append(len(line))
+                if sum(sizes) >= _LARGE_SAMPLE:
+                    break
         return sum(sizes) / len(sizes) if sizes else 0.0
 
     def notes(self) -> tuple[str, ...]:

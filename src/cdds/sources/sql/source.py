@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import os
+import sqlite3
+import string
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
@@ -39,6 +41,10 @@ _LONGEST_TIMEOUT = timedelta(days=7)
 
 _TRANSIENT = ("08", "40", "53", "55P03", "57P01", "57P02", "57P03")
 """States of PostgreSQL after which the same work may succeed: connections, conflicts, resources."""
+_REFUSED = ("authentication failed", "does not exist", "no password supplied")
+"""What PostgreSQL says to those who cannot log in, and could not a moment later."""
+_CLEARER = {"interrupted": "it was interrupted, for a statement took longer than its timeout"}
+"""What SQLite says, in words that tell more."""
 
 
 class Sql:
@@ -159,10 +165,10 @@ def compiled(query: Query, data_file: str, of: Database) -> str:
         SourceError: it is no query.
     """
     if isinstance(query, str):
-        text = query.strip().rstrip(";").rstrip()
+        text = query.strip().rstrip(string.whitespace + ";")
         if not text:
             raise SourceError(f"data file {data_file}: its query is empty; give a SELECT")
-        return text
+        return text + "\n"  # a comment at its end would swallow what is put after it
     statement = select(query) if isinstance(query, FromClause) else query
     if not isinstance(statement, SelectBase):
         raise SourceError(
@@ -170,6 +176,8 @@ def compiled(query: Query, data_file: str, of: Database) -> str:
             "SQLAlchemy"
         )
     try:
+        # Written out, a parameter without a value would be NULL, and find nothing.
+        statement.compile(dialect=of.dialect).construct_params()
         return str(statement.compile(dialect=of.dialect, compile_kwargs={"literal_binds": True}))
     except exc.SQLAlchemyError as error:
         kind = type(error).__name__
@@ -211,9 +219,12 @@ def checked_rate(rows_per_second: float | None) -> float | None:
 def _refusal(url: URL, words: str, error: Exception) -> SourceError:
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
     state = getattr(origin, "sqlstate", None)
-    if state is None:  # of SQLite, and of a server that cannot be reached
-        is_transient = "locked" in words or isinstance(error, exc.OperationalError)
-    else:
+    if state is not None:
         is_transient = state.startswith(_TRANSIENT)
+    elif isinstance(origin, sqlite3.Error):
+        is_transient = "locked" in words
+    else:  # a server that cannot be reached, or is gone; libpq tells no state of those who log in
+        is_transient = database.is_operational(error) and not any(map(words.count, _REFUSED))
+    words = _CLEARER.get(words, words)
     kind = SourceUnavailable if is_transient else SourceError
     return kind(f"the database {database.shown(url)}: {words}")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import NullPool
 
+from cdds.database import shown
 from cdds.errors import SourceError
 from cdds.sources.sql.columns import Column, Kind
 from cdds.sources.sql.json_text import json_text
@@ -34,7 +36,6 @@ _WAIT = 30
 """The seconds to wait for a database that others hold locked."""
 _STEPS = 20_000
 """After so many steps of its machine, SQLite asks whether it may go on."""
-_AT_ONCE = 16
 
 Convert: TypeAlias = Callable[[Any], Any]
 
@@ -58,6 +59,8 @@ class SQLite:
         """Open a transaction that reads what is committed now, and nothing that comes later."""
         if self.url.database in {None, "", ":memory:"}:
             raise SourceError("a database in memory has nothing to be exported; give a file")
+        if not Path(str(self.url.database)).is_file():
+            raise SourceError(f"the database {shown(self.url)}: there is no such file")
         engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
         connection = engine.connect()
         try:
@@ -116,6 +119,8 @@ class SQLiteSnapshot:
             found = self._driver.execute("PRAGMA temp.table_info(cdds_columns)").fetchall()
         finally:
             self._driver.execute("DROP VIEW temp.cdds_columns")
+        names = [name for _, name, *_ in found]
+        _refuse_alike(names)
         return [(name, _kind(declared)) for _, name, declared, *_ in found]
 
     def is_within(
@@ -135,6 +140,10 @@ class SQLiteSnapshot:
         ]
         return f"({moment} IS NULL OR ({' AND '.join(bounds)}))" if bounds else None
 
+    def ascii_lower(self, column: Column) -> str:
+        """Return a column as a text whose ASCII letters are small."""
+        return f"lower(CAST(q.{identifier(column.name)} AS TEXT))"
+
     def is_odd(self, column: Column) -> str:
         """Return the condition that a text holds what is not ASCII."""
         name = f"q.{identifier(column.name)}"
@@ -145,7 +154,7 @@ class SQLiteSnapshot:
         query: str,
         columns: Sequence[Column],
         *,
-        at_once: int | None = None,
+        at_once: int | None = None,  # noqa: ARG002 (SQLite reads row by row)
         limit: int | None = None,
     ) -> Generator[bytes]:
         """Yield the rows of a query as lines of JSON."""
@@ -156,14 +165,13 @@ class SQLiteSnapshot:
         makers = [(column.label, _converter(column)) for column in columns]
         self._begin()
         with closing(self._driver.execute(statement)) as cursor:
-            while rows := cursor.fetchmany(min(at_once or _AT_ONCE, _AT_ONCE)):
-                for row in rows:
-                    record = {
-                        name: value if convert is None else convert(value)
-                        for (name, convert), value in zip(makers, row, strict=True)
-                        if value is not None
-                    }
-                    yield orjson.dumps(record, None, orjson.OPT_APPEND_NEWLINE)
+            for row in cursor:  # one by one, for each may be large
+                record = {
+                    name: value if convert is None else convert(value)
+                    for (name, convert), value in zip(makers, row, strict=True)
+                    if value is not None
+                }
+                yield orjson.dumps(record, None, orjson.OPT_APPEND_NEWLINE)
                 self._begin()
 
     def _begin(self) -> None:
@@ -171,6 +179,17 @@ class SQLiteSnapshot:
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._until
+
+
+def _refuse_alike(names: Sequence[str]) -> None:
+    """Refuse columns of one name: SQLite, which does not tell case, numbers the later ones."""
+    known = {name.lower() for name in names}
+    for name in names:
+        first, _, number = name.rpartition(":")
+        if number.isdecimal() and first.lower() in known:
+            raise SourceError(
+                f"a query has two columns of the name {first!a}; give them other names with AS"
+            )
 
 
 def _kind(declared: str) -> Kind:
