@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         service,
         sinks,
         sources,
+        transforms,
     )
     from cdds._version import __version__
     from cdds.access import Permission, Principal
@@ -83,6 +84,7 @@ _ROOMS = frozenset(
         "service",
         "sinks",
         "sources",
+        "transforms",
     }
 )
 
@@ -124,6 +126,7 @@ __all__ = [
     "service",
     "sinks",
     "sources",
+    "transforms",
 ]
 
 

@@ -7,7 +7,7 @@ its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -20,7 +20,7 @@ from cdds.crypto.recipients import KeyTransport
 from cdds.crypto.signer import KeySource, SignerCertificate
 from cdds.errors import CertificateError
 from cdds.exporter import Exporter
-from cdds.model import Dataset, ExportResult, Job, Level, OnInvalid, Timeframe
+from cdds.model import Dataset, ExportResult, Job, Level, OnInvalid, Timeframe, Transform
 from cdds.protocols import CancelToken, ProgressListener, Sink, Source
 from cdds.sinks import open_sink
 
@@ -38,6 +38,8 @@ def export(
     max_rejects: int = 1000,
     validate: bool = True,
     level: Level = "fast",
+    match_case: bool = True,
+    transforms: Mapping[str, Iterable[Transform]] | None = None,
     format: Format = "smime",  # noqa: A002  # the word of the command line
     cipher: CipherName = "aes-256-cbc",
     key_transport: KeyTransport = "pkcs1v15",
@@ -62,6 +64,10 @@ def export(
         max_rejects: how many records may be left out before the export fails.
         validate: False passes lines on unread, as far as the selection allows it.
         level: ``"fast"``, or ``"small"`` for smaller files at a fraction of the speed.
+        match_case: False takes a field whose name differs only in case from one of the schema for
+            that one.
+        transforms: for data files, by their names, what is changed in their records: lists of
+            `cdds.transforms`, such as ``{"interaction": [Drop("FROMADDRESS")]}``.
         format: how messages are written: ``"smime"``, ``"der"`` or ``"pem"``.
         cipher: what they are encrypted with: ``"aes-256-cbc"``, ``"aes-128-cbc"``, or
             ``"aes-256-gcm"``, which also tells whether they were changed.
@@ -86,6 +92,8 @@ def export(
         max_rejects=max_rejects,
         validate=validate,
         level=level,
+        match_case=match_case,
+        transforms=transforms,
         **identity,
     )
     envelope = Envelope(recipients, format=format, cipher=cipher, key_transport=key_transport)

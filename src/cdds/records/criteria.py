@@ -16,7 +16,7 @@ import msgspec
 from dateutil import parser as dateutil_parser
 
 from cdds.model import DataFile, Selection, Timeframe
-from cdds.records.refusal import Refusal
+from cdds.refusal import Refusal
 
 _NO_TIMESTAMP = "it is no ISO 8601 date and time, so it cannot be selected by"
 # Python takes any character between date and time, and so "2025-01-01+02:00" for two o'clock.
