@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cdds  # its names are loaded when they are used
+from cdds.cli.changing import add_options, transforms_of
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import as_json, is_terminal, say_result, warn
 from cdds.cli.words import Once, add_command, moment, size
@@ -29,6 +30,7 @@ def add_to(commands: Any) -> None:
     export.description = "Export records into sealed artifacts, and print the artifacts' names."
     _add_ends(export.add_argument_group("from where, for whom, to where"))
     _add_selection(export.add_argument_group("which records"))
+    add_options(export.add_argument_group("what is changed in them"))
     _add_form(export.add_argument_group("how"))
     _add_output(export.add_argument_group("what is shown"))
     _add_signer(export.add_argument_group("where it comes from"))
@@ -117,6 +119,11 @@ def _add_form(group: argparse._ArgumentGroup) -> None:
         default="pkcs1v15",
         help="what their keys are encrypted with; old readers do not know oaep",
     )
+    group.add_argument(
+        "--ignore-case",
+        action="store_true",
+        help="take a field whose name differs only in case from one of the schema for that one",
+    )
     group.add_argument("--no-validate", action="store_true", help="pass records on unread")
     group.add_argument("--level", choices=("fast", "small"), default="fast")
 
@@ -159,6 +166,8 @@ def _run(options: argparse.Namespace) -> None:
             on_invalid=options.on_invalid,
             validate=not options.no_validate,
             level=options.level,
+            match_case=not options.ignore_case,
+            transforms=transforms_of(options, dataset),
             format=options.format,
             cipher=options.cipher,
             key_transport=options.key_transport,
@@ -234,5 +243,6 @@ def _told(result: ExportResult) -> dict[str, Any]:
         **({"signature": result.signature} if result.signature else {}),
         "records": dict(result.records),
         "rejects": [asdict(reject) for reject in result.rejects],
+        "unknown_fields": {name: dict(counts) for name, counts in result.unknown_fields.items()},
         "warnings": list(result.warnings),
     }

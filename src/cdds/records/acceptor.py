@@ -72,7 +72,8 @@ def compile_acceptor(
         return None
     open_ended = schema.get("additionalProperties", True) is True
     if open_ended:
-        fields = dict.fromkeys(wanted, (Any, False)) | fields
+        # The schema's come first, in its order: a decoder looks for the next field next.
+        fields |= {name: (Any, False) for name in wanted if name not in fields}
     return _decoder(fields, forbid_unknown=strict or not open_ended)
 
 
@@ -86,7 +87,7 @@ def compile_projection(
         known: accept only objects whose members are all wanted or among these.
     """
     others = dict.fromkeys(known or (), (msgspec.Raw, False))
-    fields = others | dict.fromkeys(wanted, (Any, False))
+    fields = others | dict.fromkeys(wanted, (Any, False))  # in the order of those known
     return _decoder(fields, forbid_unknown=known is not None)
 
 

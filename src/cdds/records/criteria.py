@@ -53,9 +53,10 @@ def _less_usual(text: str, field: str) -> datetime:
 
 
 class Fate(enum.Enum):
-    """What becomes of a valid record."""
+    """What becomes of a valid record; one may still be rejected that cannot be changed."""
 
     WANTED = enum.auto()
+    REJECTED = enum.auto()
     NOT_SELECTED = enum.auto()
     UNDATED = enum.auto()
     UNMATCHED = enum.auto()

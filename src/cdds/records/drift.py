@@ -62,10 +62,13 @@ def _is_plausible(name: str) -> bool:
     return 0 < len(name) <= MAX_NAME and name.isprintable() and name != OTHERS
 
 
-def known_names(file: DataFile) -> frozenset[str]:
-    """Return the schema's properties, and what the data file itself names, such as its key."""
+def known_names(file: DataFile) -> dict[str, None]:
+    """Return the schema's properties, and what the data file itself names, such as its key.
+
+    They are keys, for the order in which records are likely to have them.
+    """
     named = (file.key, file.media_type, file.parent_key, *file.timestamps)
-    return frozenset(_properties(file)) | frozenset(filter(None, named))
+    return dict.fromkeys((*_properties(file), *filter(None, named)))
 
 
 def tells_fields(file: DataFile) -> bool:

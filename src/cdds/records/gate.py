@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from itertools import compress
 from typing import Any, TypeAlias
@@ -129,18 +129,43 @@ class Gate:
         """
         if not self._reads:
             return self._unread(lines)
-        if self._change is not None:
-            return self._one_by_one(lines)
         try:
-            fates, keys = self._accept_all(lines.data)
+            fast, fates, keys = self._accept_all(lines.data)
         except _NotAccepted:
             return self._one_by_one(lines)
+        if self._change is None:
+            exported = self._chosen(lines, fates)
+        else:
+            exported = self._all_changed(lines, fates, keys, self._change)
         self._count(fates, keys)
+        if self._counts and fast is not self._strict:
+            self._note_drift(lines.data, fates)
+        return exported
+
+    def _chosen(self, lines: Lines, fates: list[Fate]) -> bytes:
         wanted = fates.count(Fate.WANTED)
         if wanted == len(fates):
             return lines.data
-        chosen = (fate is Fate.WANTED for fate in fates)
-        return b"".join(compress(io.BytesIO(lines.data), chosen))
+        return b"".join(compress(io.BytesIO(lines.data), _are_wanted(fates)))
+
+    def _all_changed(
+        self, lines: Lines, fates: list[Fate], keys: list[Any], change: Change
+    ) -> bytes:
+        """Return the wanted lines changed; one that cannot be is rejected, its fate and key too."""
+        chosen: list[bytes] = []
+        for number, line in enumerate(io.BytesIO(lines.data)):
+            if fates[number] is not _WANTED:
+                continue
+            refusal: Refusal | None = None
+            try:
+                chosen.append(change(line))
+            except Refusal as caught:
+                refusal = caught.with_traceback(None)
+            if refusal is not None:  # outside the handler: its context would hold the line
+                self._reject(refusal, lines, lines.first + number, _read(line))
+                fates[number] = Fate.REJECTED
+                del keys[len(chosen) : len(chosen) + 1]
+        return b"".join(chosen)
 
     def _unread(self, lines: Lines) -> bytes:
         split = io.BytesIO(lines.data).readlines()
@@ -149,8 +174,8 @@ class Gate:
         self._tally.add(self._file.name, len(split))
         return lines.data if len(split) == lines.count else b"".join(split)
 
-    def _accept_all(self, data: bytes) -> tuple[list[Fate], list[Any]]:
-        """Return the fates of the records, and the keys of those wanted.
+    def _accept_all(self, data: bytes) -> tuple[_Fast | None, list[Fate], list[Any]]:
+        """Return what accepted the records, their fates, and the keys of those wanted.
 
         Lines without unknown fields are read once. Where the lines before had some, these are
         expected to have some too: then they are read once, and once more for the names.
@@ -162,17 +187,16 @@ class Gate:
             raise _NotAccepted
         if self._strict is not None and not self._drifts:
             with suppress(_NotAccepted):
-                return self._decode(self._strict, data)
+                return self._strict, *self._decode(self._strict, data)
         if self._spelling is not None:
             raise _NotAccepted
-        fates, keys = self._decode(self._open, data)
-        if self._counts:
-            wanted = (fate is _WANTED for fate in fates)
-            lines = compress(io.BytesIO(data), wanted)
-            names = [name for line in lines for name in self._unknown(_MEMBERS.decode(line))]
-            self._drifts = bool(names)
-            self._tally.drift(self._file.name, names)
-        return fates, keys
+        return self._open, *self._decode(self._open, data)
+
+    def _note_drift(self, data: bytes, fates: list[Fate]) -> None:
+        lines = compress(io.BytesIO(data), _are_wanted(fates))
+        names = [name for line in lines for name in self._unknown(_MEMBERS.decode(line))]
+        self._drifts = bool(names)
+        self._tally.drift(self._file.name, names)
 
     def _decode(self, fast: _Fast | None, data: bytes) -> tuple[list[Fate], list[Any]]:
         """Return the fates of the records, and the keys of those wanted.
@@ -245,9 +269,7 @@ class Gate:
             with suppress(_NotAccepted):
                 return self._accepted(self._strict, line)
         if self._spelling is not None:
-            record |= parse(line)  # whose words tell better what is wrong with it
-            line = self._spelling.corrected(line)
-            record.clear()
+            line = _corrected(line, self._spelling, record)
         if is_utf8:
             with suppress(_NotAccepted):
                 judged = self._accepted(self._open, line)
@@ -286,6 +308,20 @@ class Gate:
             plausible_key(self._file, record),
         )
         self._tally.reject(reject, self._order)
+
+
+def _corrected(line: bytes, spelling: Spelling, record: dict[str, Any]) -> bytes:
+    refusal: Refusal | None = None
+    try:
+        return spelling.corrected(line)
+    except Refusal as caught:
+        refusal = caught.with_traceback(None)
+    record |= parse(line)  # whose words tell better what is wrong with a line that is no JSON
+    raise refusal
+
+
+def _are_wanted(fates: Iterable[Fate]) -> Iterator[bool]:
+    return (fate is _WANTED for fate in fates)
 
 
 def _fast(

@@ -14,7 +14,7 @@ import attrs
 from cdds.errors import JobError
 from cdds.members import Members
 from cdds.transforms.paths import Steps, steps_of
-from cdds.transforms.reach import GONE, Change, Kept, change_at, keep
+from cdds.transforms.reach import GONE, Change, Kept, keep, reaching
 from cdds.transforms.schemas import (
     Schema,
     changed_at,
@@ -78,13 +78,13 @@ class OfFields:
 
     def changes(self, write: Write) -> Step:
         """Return the function that changes a record in place and tells whether it did."""
-        pairs = [(steps_of(field), self._change(field, write)) for field in self.fields]
+        steps = [reaching(steps_of(field), self._change(field, write)) for field in self.fields]
 
         def change(record: Members) -> bool:
-            changes = [change_at(record, steps, change) for steps, change in pairs]
+            changes = [step(record) for step in steps]
             return any(changes)
 
-        return change
+        return steps[0] if len(steps) == 1 else change
 
     def _schema(self, schema: Schema) -> Any:
         raise NotImplementedError

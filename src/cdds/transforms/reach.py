@@ -25,6 +25,26 @@ Change: TypeAlias = Callable[[Node], Any]
 """Returns a value's new node, the same node to leave it, or `GONE`."""
 
 
+def reaching(steps: Steps, change: Change) -> Callable[[Members], bool]:
+    """Return the function that changes the values of a record at a path, as `change_at` does."""
+    first = steps[0]
+    if len(steps) > 1 or first is ANY:
+        return lambda record: (first is ANY or first in record) and change_at(record, steps, change)
+
+    def change_member(record: Members) -> bool:
+        node = record.get(first)
+        new = node if node is None else change(node)
+        if new is node:
+            return False
+        if new is GONE:
+            del record[first]
+        else:
+            record[first] = new
+        return True
+
+    return change_member
+
+
 def change_at(container: Members | list[Node], steps: Steps, change: Change) -> bool:
     """Change the values below a container in place, and return whether there was any change."""
     step, rest = steps[0], steps[1:]
