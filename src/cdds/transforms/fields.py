@@ -71,9 +71,9 @@ class OfFields:
         """
         check_references(schema)
         for field in self.fields:
-            steps = steps_of(field)
-            check_field(schema, field, steps)
-            schema = changed_at(schema, steps, self._schema)
+            check_field(schema, field, steps_of(field))
+        for field in self.fields:
+            schema = changed_at(schema, steps_of(field), self._schema)
         return schema
 
     def changes(self, write: Write) -> Step:

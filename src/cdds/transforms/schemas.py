@@ -132,9 +132,10 @@ def _change_members(level: dict[str, Any], step: Step, rest: Steps, change: Sche
         new = _below(properties[name], rest, change)
         if new is GONE:
             del properties[name]
-            level["required"] = [other for other in level.get("required", []) if other != name]
         else:
             properties[name] = new
+    if "required" in level and _below(True, rest, change) is GONE:
+        level["required"] = [name for name in level["required"] if step not in {name, ANY}]
     if "properties" in level:
         level["properties"] = properties
     if isinstance(others, Mapping):
