@@ -220,6 +220,17 @@ def test_a_reject_has_the_key_of_its_record_where_there_is_a_plausible_one(
     assert found.data("Thing") == good * 2
 
 
+@pytest.mark.parametrize("name", ["ID", "id"])
+def test_a_record_that_a_function_fails_on_is_told_by_the_key_that_is_meant(name: str) -> None:
+    def fail(value: object) -> object:
+        raise ValueError(value)
+
+    rule = {"thing": [t.Apply(fail, "Mixed")]}
+    made = job(match_case=False, on_invalid="reject", transforms=rule)
+    found = archive(made, thing=lines_of({name: "k1", "Mixed": 1}))
+    assert [reject.key for reject in found.tally.rejects] == ["k1"]
+
+
 def test_counts_without_names_make_no_listing() -> None:
     tally = Tally()
     tally.drift("thing", [])

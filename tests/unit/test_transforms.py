@@ -623,6 +623,7 @@ def test_what_is_nested_too_deeply_is_refused_and_harms_nothing(rule: Transform)
         (lambda: t.Apply("SUBJECT"), "function"),  # type: ignore[arg-type]
         (lambda: t.Apply(str), "at least one"),
         (lambda: t.Apply(str, "SUBJECT", schema=[]), "mapping"),  # type: ignore[arg-type]
+        (lambda: t.Apply(str, "SUBJECT", schema={"type": "text"}), "no JSON Schema"),
         (lambda: t.ApplyToRecord(None), "function"),  # type: ignore[arg-type]
         (lambda: "SUBJECT", "none of cdds.transforms"),
     ],

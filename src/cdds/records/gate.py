@@ -233,28 +233,30 @@ class Gate:
             if not line.strip(_BLANK):
                 continue
             record: dict[str, Any] = {}
-            refusal: Refusal | None = None
-            try:
-                judged = self._judge(line, record)
-                exported = self._changed(judged)
-            except Refusal as caught:
-                refusal = caught.with_traceback(None)
-            if refusal is not None:  # outside the handler: its context would hold the line
-                self._reject(refusal, lines, number, record or _read(line))
+            judged = self._try(line, record)
+            if isinstance(judged, Refusal):  # outside the handler: its context would hold the line
+                self._reject(judged, lines, number, record)
                 continue
             fates.append(judged.fate)
             if judged.fate is Fate.WANTED:
-                chosen.append(exported)
+                chosen.append(judged.line)
                 keys.append(judged.key)
                 unknown += judged.unknown
         self._count(fates, keys)
         self._tally.drift(self._file.name, unknown)
         return b"".join(chosen)
 
-    def _changed(self, judged: _Judged) -> bytes:
-        if self._change is None or judged.fate is not _WANTED:
-            return judged.line
-        return self._change(judged.line)
+    def _try(self, line: bytes, record: dict[str, Any]) -> _Judged | Refusal:
+        """Return what is said of a line, changed if it is wanted, or why it is refused."""
+        try:
+            judged = self._judge(line, record)
+            if self._change is None or judged.fate is not _WANTED:
+                return judged
+            line = judged.line
+            return attrs.evolve(judged, line=self._change(line))
+        except Refusal as caught:
+            record |= record or _read(line)
+            return caught.with_traceback(None)
 
     def _judge(self, line: bytes, record: dict[str, Any]) -> _Judged:
         """Return what is said of a valid line.

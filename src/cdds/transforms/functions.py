@@ -36,6 +36,12 @@ def _schema_of(value: object) -> Any:
         schema = None
     if not isinstance(schema, dict):
         raise JobError("the schema of what a function returns is a JSON Schema: a mapping")
+    from jsonschema import Draft7Validator, SchemaError  # slow to load, and few need it
+
+    try:
+        Draft7Validator.check_schema(schema)
+    except SchemaError as error:
+        raise JobError(f"the schema of a function is no JSON Schema: {error.message}") from None
     return schema
 
 
