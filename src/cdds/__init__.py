@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         sinks,
         sources,
         testing,
+        transforms,
     )
     from cdds._version import __version__
     from cdds.access import Permission, Principal
@@ -90,6 +91,7 @@ _ROOMS = frozenset(
         "sinks",
         "sources",
         "testing",
+        "transforms",
     }
 )
 
@@ -135,6 +137,7 @@ __all__ = [
     "sinks",
     "sources",
     "testing",
+    "transforms",
 ]
 
 

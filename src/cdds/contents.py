@@ -8,9 +8,10 @@ a schema is there only if its data file is, and the manifest describes them all.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -25,7 +26,7 @@ from cdds.protocols import (
     PartialSnapshot,
     Snapshot,
 )
-from cdds.records import Gate, KeySet, Tally, lines_of
+from cdds.records import Change, Gate, KeySet, Tally, Verdict, json_of_value, lines_of
 
 
 @attrs.frozen
@@ -101,7 +102,7 @@ class Contents:
                 )
         before = len(self.packed_entries)
         for entry in data:
-            yield Entry(entry.schema_name, [schema_text(entry.file)])
+            yield Entry(entry.schema_name, [schema_text(self._job, entry.file)])
         others = self.packed_entries[before:]
         yield Entry(manifest.NAME, [self._describe(data=data, others=others, tally=self.tally)])
 
@@ -115,10 +116,20 @@ class Contents:
             order=order,
             parents=self._keys.get(file.parent) if file.parent else None,
             keys=self._keys.get(file.name),
+            change=self._change(file),
         )
         for lines in self._lines(file):
             self._on_lines(lines)
             yield _GateTask(gate, lines)
+
+    def _change(self, file: DataFile) -> Change | None:
+        transforms = self._job.transforms.get(file.name)
+        if not transforms:
+            return None
+        from cdds.transforms import Chain  # few exports need it
+
+        check = Verdict(self._job.schema_of(file) if self._job.validate else None).check
+        return Chain(transforms, json_of_value, check)
 
     def _has(self, file: DataFile) -> bool:
         snapshot = self._snapshot
@@ -140,10 +151,14 @@ class Contents:
             yield item
 
 
-def schema_text(file: DataFile) -> bytes:
-    """Return the schema of a data file as it stands in the archive."""
-    text = json.dumps(file.schema, indent=2, ensure_ascii=False) + "\n"
+def schema_text(job: Job, file: DataFile) -> bytes:
+    """Return the schema of a data file as it stands in the archive of a job."""
+    return _json(job.schema_of(file))
+
+
+def _json(schema: Mapping[str, Any]) -> bytes:
+    text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     try:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate, which only an escape can say
-        return json.dumps(file.schema, indent=2).encode() + b"\n"
+        return json.dumps(schema, indent=2).encode() + b"\n"

@@ -35,7 +35,8 @@ A message says what is wrong, where, which rule was broken and what to do. It ne
 content of a record, a key or a password. An error whose `is_transient` is true may not come again:
 a scheduled run that fails with it is tried again. Errors raised by a host's own source, sink or
 progress listener pass through this library unchanged, except that `DownloadService.run_due` and the
-removal of files log their kind and go on. What listeners of a service raise is logged, no more.
+removal of files log their kind and go on. What a host's function raises that changes records
+becomes a `RecordError`, which tells its kind. What listeners of a service raise is logged, no more.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def _counted(job: Job, snapshot: CountedSnapshot, lines: LineSnapshot) -> Estima
             mean, packed = _sampled(job, lines, file)
             records[file.name] = count
             sizes[file.name] = round(count * mean)
-            archive += count * packed + _packed_size(job, file.name, [schema_text(file)])
+            archive += count * packed + _packed_size(job, file.name, [schema_text(job, file)])
     names = [f"{file.label}-{job.id}.json" for file in job.dataset.files if file.name in records]
     names += [f"schema/{name}.json" for name in records]
     archive_size = round(archive)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import cdds  # its names are loaded when they are used
+from cdds.cli.changing import transforms_of
 from cdds.cli.stopping import stoppable
 from cdds.cli.tables import size, table
 from cdds.cli.telling import as_json, say, warn
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
 def asked_for(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the options say of the records, as arguments of `cdds.export`."""
+    dataset = cdds.datasets.find(options.dataset)
     is_bounded = options.start is not None or options.end is not None
     return {
-        "dataset": cdds.datasets.find(options.dataset),
+        "dataset": dataset,
         "job_id": options.job_id,
         "media_types": options.media_type,
         "timeframe": cdds.Timeframe(options.start, options.end) if is_bounded else None,
@@ -31,6 +33,8 @@ def asked_for(options: argparse.Namespace) -> dict[str, Any]:
         "on_invalid": options.on_invalid,
         "validate": not options.no_validate,
         "level": options.level,
+        "match_case": not options.ignore_case,
+        "transforms": transforms_of(options, dataset),
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cdds  # its names are loaded when they are used
+from cdds.cli.changing import add_options
 from cdds.cli.dry_run import asked_for, dry_run
 from cdds.cli.secret import first_line, holds_password, secret_of_file
 from cdds.cli.stopping import stoppable
@@ -31,6 +32,7 @@ def add_to(commands: Any) -> None:
     export.description = "Export records into sealed artifacts, and print the artifacts' names."
     _add_ends(export.add_argument_group("from where, for whom, to where"))
     _add_selection(export.add_argument_group("which records"))
+    add_options(export.add_argument_group("what is changed in them"))
     _add_form(export.add_argument_group("how"))
     _add_output(export.add_argument_group("what is shown"))
     _add_signer(export.add_argument_group("where it comes from"))
@@ -135,6 +137,11 @@ def _add_form(group: argparse._ArgumentGroup) -> None:
         choices=("pkcs1v15", "oaep"),
         default="pkcs1v15",
         help="what their keys are encrypted with; old readers do not know oaep",
+    )
+    group.add_argument(
+        "--ignore-case",
+        action="store_true",
+        help="take a field whose name differs only in case from one of the schema for that one",
     )
     group.add_argument("--no-validate", action="store_true", help="pass records on unread")
     group.add_argument("--level", choices=("fast", "small"), default="fast")
@@ -273,5 +280,6 @@ def _told(result: ExportResult) -> dict[str, Any]:
         **({"signature": result.signature} if result.signature else {}),
         "records": dict(result.records),
         "rejects": [asdict(reject) for reject in result.rejects],
+        "unknown_fields": {name: dict(counts) for name, counts in result.unknown_fields.items()},
         "warnings": list(result.warnings),
     }

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from cdds.model import DataFile, Selection, Timeframe
-from cdds.records.refusal import Refusal
+from cdds.refusal import Refusal
 from cdds.timestamps import parse_timestamp
 
 _NO_TIMESTAMP = "it is no ISO 8601 date and time, so it cannot be selected by"
@@ -40,9 +40,10 @@ def timestamp(text: Any, field: str) -> datetime:
 
 
 class Fate(enum.Enum):
-    """What becomes of a valid record."""
+    """What becomes of a valid record; one may still be rejected that cannot be changed."""
 
     WANTED = enum.auto()
+    REJECTED = enum.auto()
     NOT_SELECTED = enum.auto()
     UNDATED = enum.auto()
     UNMATCHED = enum.auto()
