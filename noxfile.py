@@ -28,6 +28,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests on the built wheel, on all processors; arguments after -- go to pytest."""
     install_wheel(session)
     install_group(session, "test")
+    session.install("./examples/cdds-csv")  # on the wheel, which is what it asks for
     at_once = ("-n", "auto", "--dist", "worksteal")
     # None takes so long: one that hangs says where, instead of keeping all others waiting.
     # By a thread: commands that run in the process of the tests use its timer themselves.

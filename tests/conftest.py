@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+from distributions import Site
 from hypothesis import HealthCheck, settings
 from stores import LocalStore, MemoryStore, Store, numbers, s3_store
 
@@ -73,6 +74,15 @@ def folder() -> TemporaryFolder:
             yield Path(name)
 
     return make
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Return an empty place where distributions are installed."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    return Site(folder)
 
 
 @pytest.fixture(scope="session")

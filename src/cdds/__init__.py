@@ -13,19 +13,23 @@ if TYPE_CHECKING:
         catalog,
         datasets,
         errors,
+        plugins,
         protocols,
         schedule,
         service,
         sinks,
         sources,
+        testing,
+        transforms,
     )
     from cdds._version import __version__
     from cdds.access import Permission, Principal
-    from cdds.api import export
+    from cdds.api import estimate, export
     from cdds.archive import Packager
     from cdds.catalog import Catalog, JobSettings
     from cdds.crypto import Envelope, Signer
     from cdds.errors import CddsError
+    from cdds.estimates import Estimate
     from cdds.exporter import Exporter
     from cdds.model import (
         Artifact,
@@ -51,6 +55,7 @@ _HOMES = {
     "Dataset": "model",
     "DownloadService": "service",
     "Envelope": "crypto",
+    "Estimate": "estimates",
     "ExportResult": "model",
     "Exporter": "exporter",
     "Hourly": "schedule",
@@ -70,6 +75,7 @@ _HOMES = {
     "Timeframe": "model",
     "Weekly": "schedule",
     "__version__": "_version",
+    "estimate": "api",
     "export": "api",
 }
 _ROOMS = frozenset(
@@ -78,11 +84,14 @@ _ROOMS = frozenset(
         "catalog",
         "datasets",
         "errors",
+        "plugins",
         "protocols",
         "schedule",
         "service",
         "sinks",
         "sources",
+        "testing",
+        "transforms",
     }
 )
 
@@ -95,6 +104,7 @@ __all__ = [
     "Dataset",
     "DownloadService",
     "Envelope",
+    "Estimate",
     "ExportResult",
     "Exporter",
     "Hourly",
@@ -118,12 +128,16 @@ __all__ = [
     "catalog",
     "datasets",
     "errors",
+    "estimate",
     "export",
+    "plugins",
     "protocols",
     "schedule",
     "service",
     "sinks",
     "sources",
+    "testing",
+    "transforms",
 ]
 
 

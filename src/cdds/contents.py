@@ -8,9 +8,10 @@ a schema is there only if its data file is, and the manifest describes them all.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -25,7 +26,7 @@ from cdds.protocols import (
     PartialSnapshot,
     Snapshot,
 )
-from cdds.records import Gate, KeySet, Tally, lines_of
+from cdds.records import Change, Gate, KeySet, Tally, Verdict, json_of_value, lines_of
 
 
 @attrs.frozen
@@ -76,18 +77,18 @@ class Contents:
         self._describe = partial(
             manifest.manifest, run_id=run_id, job=job, source=source, created=created
         )
-        self._packed: list[PackedEntry] = []
+        self.packed_entries: list[PackedEntry] = []
         self._keys: dict[str, KeySet] = {}
         self.tally = Tally(job.on_invalid, job.max_rejects)
 
     @property
     def archive_size(self) -> int:
         """The compressed bytes of all entries packed so far."""
-        return sum(entry.compressed_size for entry in self._packed)
+        return sum(entry.compressed_size for entry in self.packed_entries)
 
     def packed(self, entry: PackedEntry) -> None:
         """Take note of an entry that has been packed."""
-        self._packed.append(entry)
+        self.packed_entries.append(entry)
 
     def entries(self) -> Iterator[Entry]:
         """Yield the entries in order; the next may be asked for once `packed` knows the last."""
@@ -95,12 +96,14 @@ class Contents:
         for order, file in enumerate(self._files):
             name = f"{file.label}-{self._job.id}.json"
             yield Entry(name, self._blocks(file, order))
-            if self._packed and self._packed[-1].name == name:
-                data.append(manifest.DataEntry(file, self._packed[-1], f"schema/{file.name}.json"))
-        before = len(self._packed)
+            if self.packed_entries and self.packed_entries[-1].name == name:
+                data.append(
+                    manifest.DataEntry(file, self.packed_entries[-1], f"schema/{file.name}.json")
+                )
+        before = len(self.packed_entries)
         for entry in data:
-            yield Entry(entry.schema_name, [_schema(entry.file)])
-        others = self._packed[before:]
+            yield Entry(entry.schema_name, [schema_text(self._job, entry.file)])
+        others = self.packed_entries[before:]
         yield Entry(manifest.NAME, [self._describe(data=data, others=others, tally=self.tally)])
 
     def _blocks(self, file: DataFile, order: int) -> Iterator[_GateTask]:
@@ -113,10 +116,20 @@ class Contents:
             order=order,
             parents=self._keys.get(file.parent) if file.parent else None,
             keys=self._keys.get(file.name),
+            change=self._change(file),
         )
         for lines in self._lines(file):
             self._on_lines(lines)
             yield _GateTask(gate, lines)
+
+    def _change(self, file: DataFile) -> Change | None:
+        transforms = self._job.transforms.get(file.name)
+        if not transforms:
+            return None
+        from cdds.transforms import Chain  # few exports need it
+
+        check = Verdict(self._job.schema_of(file) if self._job.validate else None).check
+        return Chain(transforms, json_of_value, check)
 
     def _has(self, file: DataFile) -> bool:
         snapshot = self._snapshot
@@ -138,9 +151,14 @@ class Contents:
             yield item
 
 
-def _schema(file: DataFile) -> bytes:
-    text = json.dumps(file.schema, indent=2, ensure_ascii=False) + "\n"
+def schema_text(job: Job, file: DataFile) -> bytes:
+    """Return the schema of a data file as it stands in the archive of a job."""
+    return _json(job.schema_of(file))
+
+
+def _json(schema: Mapping[str, Any]) -> bytes:
+    text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     try:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate, which only an escape can say
-        return json.dumps(file.schema, indent=2).encode() + b"\n"
+        return json.dumps(schema, indent=2).encode() + b"\n"

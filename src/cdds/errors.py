@@ -28,13 +28,15 @@ Place: at the ground; everything above may import it. It holds no logic.
     │   ├── ArtifactExists       the name is taken; nothing is ever overwritten
     │   └── ArtifactMissing      there is nothing of that name to be read
     ├── Cancelled                the caller asked the run to stop
+    ├── PluginError              an installed source or sink is broken, or two have one name
     └── MissingDependency        an optional package has to be installed first
 
 A message says what is wrong, where, which rule was broken and what to do. It never holds the
 content of a record, a key or a password. An error whose `is_transient` is true may not come again:
 a scheduled run that fails with it is tried again. Errors raised by a host's own source, sink or
 progress listener pass through this library unchanged, except that `DownloadService.run_due` and the
-removal of files log their kind and go on. What listeners of a service raise is logged, no more.
+removal of files log their kind and go on. What a host's function raises that changes records
+becomes a `RecordError`, which tells its kind. What listeners of a service raise is logged, no more.
 """
 
 from __future__ import annotations
@@ -189,6 +191,10 @@ class ArtifactMissing(SinkError):
 
 class Cancelled(CddsError):
     """The run was stopped by the caller; it left nothing behind."""
+
+
+class PluginError(CddsError):
+    """What an installed distribution offers under a name cannot be used; other names can."""
 
 
 class MissingDependency(CddsError, ImportError):

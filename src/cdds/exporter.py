@@ -1,6 +1,6 @@
 """The main job: records in, sealed artifacts out. The order of the stages stands here.
 
-    source snapshot --> contents (select, validate, serialise) --> packager (deflate, split)
+    source snapshot --> contents (select, validate, transform) --> packager (deflate, split)
         --> envelope, one for each segment --> staging --> commit
 
 Place: above all the rooms it joins, which know nothing of each other. Everything is streamed: the
@@ -29,6 +29,7 @@ from cdds.protocols import (
     CancelToken,
     Clock,
     Lines,
+    NotingSnapshot,
     ProgressListener,
     Sink,
     SizedSnapshot,
@@ -114,6 +115,8 @@ class Exporter:
                     )
                     follower.tally = contents.tally
                     artifacts = self._stage(job, run_id, contents, staging, follower)
+                    if isinstance(snapshot, NotingSnapshot):
+                        warnings += snapshot.notes()
                 artifacts = _not_hidden(artifacts)
                 follower.check()
                 sign = self.signer.sign if self.signer else None
@@ -169,6 +172,7 @@ class Exporter:
             rejects=tally.rejects,
             undated=tally.undated,
             unmatched=tally.unmatched,
+            unknown_fields=tally.unknown_fields,
             warnings=tuple(warnings),
         )
 
@@ -274,4 +278,9 @@ def _warnings(job: Job, contents: Contents) -> list[str]:
         warnings.append(
             f"{tally.unmatched} records belong to no selected record, so they were left out"
         )
+    # No names, for warnings go where the content of records must not, and names come from there.
+    warnings += [
+        f"records of {name} have fields that the schema does not know; the manifest lists them"
+        for name in tally.unknown_fields
+    ]
     return warnings

@@ -46,6 +46,7 @@ def manifest(
 
     ``block_offsets`` lists for each deflate block where its data begin in the file and where the
     block begins in the entry's compressed data, so that a reader can inflate blocks in parallel.
+    ``transforms`` of a data file and ``unknown_fields`` are there only if there are any.
     """
     timeframe, media_types = job.timeframe, job.media_types
     document = {
@@ -60,11 +61,14 @@ def manifest(
         "timeframe": timeframe and {"start": _iso(timeframe.start), "end": _iso(timeframe.end)},
         "media_types": None if media_types is None else sorted(media_types),
         "validated": job.validate,
-        "files": [_data(entry, tally) for entry in data] + [_summary(entry) for entry in others],
+        "files": [_data(entry, job, tally) for entry in data]
+        + [_summary(entry) for entry in others],
         "rejects": [attrs.asdict(reject) for reject in tally.rejects],
         "undated": tally.undated,
         "unmatched": tally.unmatched,
     }
+    if tally.unknown_fields:
+        document["unknown_fields"] = tally.unknown_fields
     return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -72,9 +76,9 @@ def _summary(entry: PackedEntry) -> dict[str, Any]:
     return {"name": entry.name, "bytes": entry.size, "sha256": entry.sha256}
 
 
-def _data(entry: DataEntry, tally: Tally) -> dict[str, Any]:
+def _data(entry: DataEntry, job: Job, tally: Tally) -> dict[str, Any]:
     packed = entry.packed
-    return _summary(packed) | {
+    said = {
         "data_file": entry.file.name,
         "records": tally.records.get(entry.file.name, 0),
         "schema": entry.schema_name,
@@ -83,6 +87,10 @@ def _data(entry: DataEntry, tally: Tally) -> dict[str, Any]:
             "compressed": _offsets(packed.block_compressed_sizes),
         },
     }
+    transforms = [transform.listing() for transform in job.transforms.get(entry.file.name, ())]
+    if transforms:
+        said["transforms"] = transforms
+    return _summary(packed) | said
 
 
 def _offsets(sizes: Sequence[int]) -> list[int]:

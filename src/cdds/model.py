@@ -1,7 +1,7 @@
 """The values that travel through the library: small, frozen, valid from birth, picklable.
 
 Place: near the ground, below everything that does work. A value is changed by `attrs.evolve`,
-which checks it again. This module opens nothing, asks no clock and knows no format.
+which checks it again. This module opens nothing and knows no format; only `last` asks a clock.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 import attrs
 
@@ -113,6 +113,23 @@ class Timeframe:
     def between(cls, start: datetime, end: datetime) -> Timeframe:
         """Return the span from `start` (included) to `end` (excluded), both aware datetimes."""
         return cls(start, end)
+
+    @classmethod
+    def last(cls, *, days: float, until: datetime | None = None) -> Timeframe:
+        """Return the span of the last days.
+
+        Args:
+            days: how many, each of 24 hours.
+            until: its end, an aware datetime; the present moment when left out.
+
+        Raises:
+            JobError: it is no number of days, or begins before the year 1.
+        """
+        end = datetime.now(UTC) if until is None else until
+        try:
+            return cls(end - timedelta(days=days), end)
+        except (TypeError, ValueError, OverflowError):
+            raise JobError("days is a number of days, 0 or more, back to the year 1") from None
 
     @classmethod
     def since_last_run(
@@ -223,6 +240,23 @@ class Selection:
     timeframe: Timeframe | None = None
     media_types: frozenset[str] | None = attrs.field(default=None, converter=_media_types)
 
+    @classmethod
+    def all(cls, media_types: Iterable[str] | None = None) -> Selection:
+        """Return what selects all records, also those without a timestamp."""
+        return cls(None, media_types)
+
+    @classmethod
+    def between(
+        cls, start: datetime, end: datetime, media_types: Iterable[str] | None = None
+    ) -> Selection:
+        """Return what selects a span, see `Timeframe.between`."""
+        return cls(Timeframe.between(start, end), media_types)
+
+    @classmethod
+    def last(cls, *, days: float, media_types: Iterable[str] | None = None) -> Selection:
+        """Return what selects the last days, see `Timeframe.last`."""
+        return cls(Timeframe.last(days=days), media_types)
+
 
 def _strings(value: str | Iterable[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
@@ -314,6 +348,57 @@ class Dataset:
         return any(file.timestamps for file in self.files)
 
 
+@runtime_checkable
+class Transform(Protocol):
+    """A change to the records of a data file, as a frozen value: `cdds.transforms` has them all.
+
+    Attributes:
+        is_hosts_own: whether it calls a function of the host, so that what it makes of a record is
+            held against the schema.
+    """
+
+    is_hosts_own: ClassVar[bool]
+
+    def describe(self) -> str:
+        """Return what it does, in words."""
+        ...
+
+    def listing(self) -> dict[str, Any]:
+        """Return what a manifest says of it."""
+        ...
+
+    def schema_after(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the schema of the records after it, given that of the records before.
+
+        Raises:
+            JobError: it does not suit them.
+        """
+        ...
+
+    def changes(self, write: Callable[[Any], bytes]) -> Callable[[dict[str, Any]], bool]:
+        """Return the function that changes an opened record and tells whether it did.
+
+        Args:
+            write: returns the exact JSON of a value.
+        """
+        ...
+
+
+def _transforms(value: Any) -> dict[str, tuple[Transform, ...]]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise JobError("transforms is a mapping of names of data files to lists of transforms")
+    given = {
+        name: tuple(transforms) if isinstance(transforms, Iterable) else (transforms,)
+        for name, transforms in value.items()
+    }
+    for transforms in given.values():
+        if not all(isinstance(transform, Transform) for transform in transforms):
+            raise JobError("transforms holds what is none of cdds.transforms, such as Drop")
+    return {name: transforms for name, transforms in given.items() if transforms}
+
+
 def _job_id(_: object, __: object, value: str) -> None:
     if not (isinstance(value, str) and _JOB_ID.fullmatch(value)):
         raise JobError("a job id is 1 to 64 of letters, digits, '.', '_' and '-'")
@@ -351,6 +436,9 @@ class Job:
         max_rejects: how many records may be left out before the run fails.
         validate: False passes lines on unread, as far as the selection allows it.
         level: compress for speed or for size.
+        match_case: False takes a field whose name differs only in case from a property of the
+            schema for that property, and exports it under the schema's spelling.
+        transforms: for each data file, by its name, the transforms of its records, in order.
 
     Raises:
         JobError: a value is out of its range, or does not suit the dataset.
@@ -365,6 +453,10 @@ class Job:
     max_rejects: int = attrs.field(default=1000, validator=checked_max_rejects)
     validate: bool = True
     level: Level = attrs.field(default="fast", validator=one_of(Level))
+    match_case: bool = True
+    transforms: Mapping[str, tuple[Transform, ...]] = attrs.field(
+        default=None, converter=_transforms
+    )
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.dataset, Dataset):
@@ -375,6 +467,29 @@ class Job:
             raise JobError(f"dataset {self.dataset.name} has no media types to select")
         if self.timeframe is not None and not self.dataset.has_timestamps:
             raise JobError(f"dataset {self.dataset.name} has no timestamps to select by")
+        self._check_transforms()
+
+    def _check_transforms(self) -> None:
+        unknown = set(self.transforms) - {file.name for file in self.dataset.files}
+        if unknown:
+            names = ", ".join(file.name for file in self.dataset.files)
+            raise JobError(
+                f"transforms: dataset {self.dataset.name} has no data file "
+                f"{min(map(str, unknown))}; it has {names}"
+            )
+        for file in self.dataset.files:
+            self.schema_of(file)
+
+    def schema_of(self, file: DataFile) -> Mapping[str, Any]:
+        """Return the schema of the records of a data file as they are exported.
+
+        Raises:
+            JobError: a transform does not suit them.
+        """
+        schema = file.schema
+        for transform in self.transforms.get(file.name, ()):
+            schema = transform.schema_after(schema)
+        return schema
 
     @property
     def selection(self) -> Selection:
@@ -424,6 +539,10 @@ class ExportResult:
         undated: how many records a time frame left out because they have no timestamp.
         unmatched: how many documents or attributes were left out because they belong to no
             selected record.
+        unknown_fields: for each data file, by its name, the fields of its exported records that
+            the schema does not know, and how many records have each; the first 100 names in
+            alphabetical order, and under ``*`` how often there are others, or names that are
+            long or not printable. Empty where records are not validated.
         warnings: what a person should know, in sentences.
     """
 
@@ -435,4 +554,5 @@ class ExportResult:
     rejects: tuple[Reject, ...] = ()
     undated: int = 0
     unmatched: int = 0
+    unknown_fields: Mapping[str, Mapping[str, int]] = attrs.field(factory=dict)
     warnings: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ protocol, found at run time with `isinstance`. Nothing here has an implementatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -82,10 +82,28 @@ class PartialSnapshot(Protocol):
 
 @runtime_checkable
 class SizedSnapshot(Protocol):
-    """A snapshot that knows how many bytes it will read, for progress and time remaining."""
+    """A snapshot that knows about how many bytes it will read, for progress and time remaining."""
 
     def size(self) -> int | None:
         """Return the size in bytes of all inputs as they are stored, or None."""
+        ...
+
+
+@runtime_checkable
+class CountedSnapshot(Protocol):
+    """A snapshot that can count records at less cost than reading them, for a dry run."""
+
+    def count(self, data_file: str) -> int:
+        """Return how many records of a data file the selection wants."""
+        ...
+
+
+@runtime_checkable
+class NotingSnapshot(Protocol):
+    """A snapshot that has something to say to whoever asked for an export."""
+
+    def notes(self) -> Sequence[str]:
+        """Return what a person should know, in sentences; asked for when all has been read."""
         ...
 
 

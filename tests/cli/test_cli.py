@@ -138,10 +138,18 @@ def test_prints_the_names_of_a_split_set_in_order(words: Words, target: Path) ->
 
 def test_json_is_one_object_that_tells_the_whole_result(words: Words, target: Path) -> None:
     result = run_json(*words, "--split-size", "100kB")
-    assert list(result) == ["run_id", "artifacts", "digests", "records", "rejects", "warnings"]
+    assert list(result) == [
+        "run_id",
+        "artifacts",
+        "digests",
+        "records",
+        "rejects",
+        "unknown_fields",
+        "warnings",
+    ]
     assert result["digests"] == f"export-{result['run_id']}.sha256"
     assert result["records"] == {"interaction": INTERACTIONS}
-    assert (result["rejects"], result["warnings"]) == ([], [])
+    assert (result["rejects"], result["unknown_fields"], result["warnings"]) == ([], {}, [])
     for artifact in result["artifacts"]:
         content = (target / artifact["name"]).read_bytes()
         assert artifact == {

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,6 +19,7 @@ from typing import Any
 import pytest
 
 import cdds
+from cdds import sample
 from cdds.service import events
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +57,97 @@ def test_hosting_a_service(
     assert names["sent"] == names["artifact"].size - 1000
     assert [path.name for path in (tmp_path / "downloads").iterdir()] == [names["artifact"].name]
     names["catalog"].close()
+
+
+def test_exporting_from_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rsa_key_and_certificate: tuple[Path, Path]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(rsa_key_and_certificate[1], "recipient.pem")
+    sample.load("sqlite:///ucs.db", 300)
+    names: dict[str, Any] = {}
+    page = "docs/how-to/export-from-a-database.md"
+    exec(compile(blocks(page), page, "exec"), names)
+    assert names["result"].records == {"customer": 1000}
+    assert names["estimate"].records["interaction"] == 300
+    assert len(list(Path("exports").glob("*.sha256"))) == 2
+
+
+CRM = """
+import json
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+class Served:
+    def __init__(self, folder, url):
+        self.folder, self.url = folder, url
+
+    def filled_with(self, records):
+        for name, given in records.items():
+            with (self.folder / f"{name}.jsonl").open("w") as file:
+                for record in given:
+                    print(json.dumps(record), file=file)
+        return self.url
+
+
+@pytest.fixture
+def crm(tmp_path):
+    folder = tmp_path / "crm"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield Served(folder, f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    thread.join()
+    server.server_close()
+"""
+
+
+def test_writing_a_plugin(tmp_path: Path) -> None:
+    """The package of the page is found by its names, and keeps the contracts."""
+    text = (ROOT / "docs/how-to/write-a-plugin.md").read_text()
+    for name, code in re.findall(r"```python\n# (\S+)\n(.*?)```", text, re.DOTALL):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(code)
+    (tmp_path / "tests" / "conftest.py").write_text(CRM)
+    project = tomllib.loads("".join(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)))["project"]
+    info = tmp_path / "cdds_crm-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: cdds-crm\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "".join(
+            f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in points.items())
+            for group, points in project["entry-points"].items()
+        )
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+    def python(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    found = json.loads(python("cdds", "plugins", "--json"))["plugins"]
+    ours = {one["name"]: one["reason"] for one in found if one["distribution"] == "cdds-crm"}
+    assert ours == {"crm": None, "attic": None}
+    assert " passed" in python("pytest", "-q", "-p", "no:cacheprovider", "tests")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ whole or not there; that recycled bodies break nothing that refers to something.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
@@ -14,7 +13,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -27,6 +25,17 @@ import pytest
 import sqlalchemy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ucs import (
+    CONTACT,
+    CONTACT_ATTRIBUTE,
+    DOCUMENT,
+    INSTANTS,
+    INTERACTION,
+    TABLES,
+    connected,
+    joined,
+    select,
+)
 
 from cdds import sample
 from cdds.errors import JobError, SourceError
@@ -39,151 +48,6 @@ COUNT = 250
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
 each_spelling = pytest.mark.parametrize("names", ["upper", "lower", "camel"])
-
-# The records that a UCS database keeps, joined by hand: each field, and the column that it is in.
-
-INTERACTION = """
-    IXNID i.id, STATUS i.status, ENTITYTYPEID i.entityTypeId, MEDIATYPEID i.mediaTypeId,
-    TYPEID i.typeId, SUBTYPEID i.subtypeId, EXTERNALID i.externalId, OWNERID i.ownerId,
-    CONTACTID i.contactId, PARENTID i.parentId, STARTDATE i.startDate,
-    MODIFIEDDATE i.modifiedDate, ENDDATE i.endDate, THREADID i.threadId,
-    CATEGORYID i.categoryId, TIMESHIFT i.timeShift, SUBJECT i.subject, TEXT i.text,
-    STRUCTUREDTEXT i.structuredText, STRUCTTEXTMIMETYPE i.structTextMimeType,
-    THECOMMENT i.theComment, TENANTID i.tenantId, SUBTENANTID i.subtenantId,
-    THREADHASH i.threadHash, CANBEPARENT i.canBeParent, CREATORAPPID i.creatorAppId,
-    QUEUEENAME i.queueName, ALLATTRIBUTES i.allAttributes, STRATTRIBUTE1 i.strAttribute1,
-    STRATTRIBUTE2 i.strAttribute2, STRATTRIBUTE3 i.strAttribute3, STRATTRIBUTE4 i.strAttribute4,
-    STRATTRIBUTE5 i.strAttribute5, STRATTRIBUTE6 i.strAttribute6, STRATTRIBUTE7 i.strAttribute7,
-    STRATTRIBUTE8 i.strAttribute8, STRATTRIBUTE9 i.strAttribute9,
-    STRATTRIBUTE10 i.strAttribute10, INTATTRIBUTE1 i.intAttribute1,
-    INTATTRIBUTE2 i.intAttribute2, INTATTRIBUTE3 i.intAttribute3, INTATTRIBUTE4 i.intAttribute4,
-    INTATTRIBUTE5 i.intAttribute5, ISSPAM i.isSpam, WEBSAFEEMAILSTATUS i.webSafeEmailStatus,
-    ISCATEGORYAPPROVED i.isCategoryApproved, STOPPEDREASON i.stoppedReason, LANG i.lang,
-    FROMADDRESS e.fromAddress, FROMPERSONAL e.fromPersonal, REPLYTOADDRESS e.replyToAddress,
-    TOADDRESSES e.toAddresses, CCADDRESSES e.ccAddresses, BCCADDRESSES e.bccAddresses,
-    SENTDATE e.sentDate, MAILBOX e.mailbox, WHICHRULEMATCHED e.whichRuleMatched,
-    EMAILOUTID e.emailOutId, HEADER e.header, FromAddressEmailOut o.fromAddress,
-    FromPersonalEmailOut o.fromPersonal, ReplyToAddressEmailOut o.replyToAddress,
-    ToAddressesEmailOut o.toAddresses, CcAddressesEmailOut o.ccAddresses,
-    BccAddressesEmailOut o.bccAddresses, SentDateEmailOut o.sentDate, FORWARD o.forward,
-    REFERENCEID o.referenceId, REVIEWERID o.reviewerId, STANDARDRESPONSEID o.standardResponseId,
-    ESTABLISHEDDATE c.establishedDate, RELEASEDDATE c.releasedDate, DURATION p.duration,
-    OUTCOME p.outcome, PHONENUMBER p.phoneNumber, TCONNECTIONID p.tConnectionId,
-    CALLBACKSTATUS b.callbackStatus, DETAILEDDESCRIPTION b.detailedDescription,
-    CUSTOMDATA b.customData, DESIREDRESPONSETYPE b.desiredResponseType, STARTTIME b.startTime,
-    ENDTIME b.endTime, CUSTOMERNUMBER b.customerNumber, ATTEMPTS b.attempts, DN b.dn,
-    LOCATION b.location, CALLBACKSERVERID b.callbackServerId, CALLRESULT b.callResult,
-    THETYPE b.theType, MIMETYPE d.mimeType, THESIZE d.theSize, CONTENT d.content,
-    SUBSCRIBERID i.subscriberId
-    from "interaction" i
-    left join "emailIn" e on e."id" = i."id"
-    left join "emailOut" o on o."id" = i."id"
-    left join "chat" c on c."id" = i."id"
-    left join "phoneCall" p on p."id" = i."id"
-    left join "callback" b on b."id" = i."id"
-    left join "coBrowse" w on w."id" = i."id"
-    left join "document" d on d."id" = i."id"
-"""
-DOCUMENT = """
-    ID d.id, MIMETYPE d.mimeType, THENAME d.theName, DESCRIPTION d.description,
-    THESIZE d.theSize, CONTENT d.content, DOCUMENTID a.documentId, ENTITYID a.entityId,
-    ENTITYTYPEID a.entityTypeId
-    from "attachment" a join "document" d on d."id" = a."documentId"
-"""
-CONTACT = """
-    CONTACTID c.contactId, TENANTID c.tenantId, SUBTENANTID c.subtenantId,
-    ISEXTERNALRESOURCE c.isExternalResource, STRATTRIBUTE1 c.strAttribute1,
-    STRATTRIBUTE2 c.strAttribute2, STRATTRIBUTE3 c.strAttribute3, STRATTRIBUTE4 c.strAttribute4,
-    STRATTRIBUTE5 c.strAttribute5, STRATTRIBUTE6 c.strAttribute6, STRATTRIBUTE7 c.strAttribute7,
-    STRATTRIBUTE8 c.strAttribute8, STRATTRIBUTE9 c.strAttribute9,
-    STRATTRIBUTE10 c.strAttribute10, DATEATTRIBUTE1 c.dateAttribute1,
-    DATEATTRIBUTE2 c.dateAttribute2, DATEATTRIBUTE3 c.dateAttribute3,
-    CREATEDDATE c.createdDate, MODIFIEDDATE c.modifiedDate, MERGEID c.mergeId,
-    SUBSCRIBERID c.subscriberId
-    from "contact" c
-"""
-CONTACT_ATTRIBUTE = """
-    ID a.id, CONTACTID a.contactId, ATTRIBUTEID a.attributeId, ATTRIBUTENAME a.attributeName,
-    MIMETYPE a.mimeType, STRVALUE a.strValue, STRVALUELOWERCASE a.strValueLowerCase,
-    BINVALUE a.binValue, DATEVALUE a.dateValue, DESCRIPTION a.description,
-    ISPRIMARY a.isPrimary, TENANTID a.tenantId, SUBTENANTID a.subtenantId
-    from "contactAttribute" a join "contact" c on c."contactId" = a."contactId"
-"""
-TABLES = {
-    "interaction": "Interaction",
-    "emailIn": "EmailIn",
-    "emailOut": "EmailOut",
-    "chat": "Chat",
-    "phoneCall": "PhoneCall",
-    "callback": "Callback",
-    "coBrowse": "CoBrowse",
-    "document": "Document",
-    "attachment": "Attachment",
-    "contact": "Contact",
-    "contactAttribute": "ContactAttribute",
-}
-INSTANTS = {
-    *("STARTDATE", "MODIFIEDDATE", "ENDDATE", "SENTDATE", "SentDateEmailOut", "ESTABLISHEDDATE"),
-    *("RELEASEDDATE", "STARTTIME", "ENDTIME", "CREATEDDATE", "DATEVALUE"),
-}
-
-
-def spelled(query: str, names: str) -> str:
-    """Spell the names in quotes, which are camels, as a database does."""
-    if names == "camel":
-        return query
-    upper = names == "upper"
-    return re.sub(
-        r'"(\w+)"',
-        lambda found: f'"{TABLES.get(found[1], found[1].upper()) if upper else found[1].lower()}"',
-        query,
-    )
-
-
-@contextmanager
-def connected(url: str) -> Iterator[sqlalchemy.Connection]:
-    url = url.replace("postgresql://", "postgresql+psycopg://")
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-    with engine.connect() as connection:
-        yield connection
-
-
-def select(url: str, query: str, names: str = "upper") -> Sequence[Any]:
-    with connected(url) as connection:
-        return connection.exec_driver_sql(spelled(query, names)).all()
-
-
-def joined(url: str, view: str, names: str) -> dict[str, sample.Record]:
-    """Return the records of a view by their first field, which is their key."""
-    fields, _, tables = view.partition("\n    from ")
-    columns = re.findall(r"(\w+) (\w+)\.(\w+)", fields)
-    listed = ", ".join(f'{table}."{column}"' for _, table, column in columns)
-    rows = select(url, f"select {listed} from {tables}", names)
-    return {
-        row[0]: {
-            field: merged(field, value)
-            for (field, _, _), value in zip(columns, row, strict=True)
-            if value is not None
-        }
-        for row in rows
-    }
-
-
-def merged(field: str, value: Any) -> Any:
-    """Return a value of a column as the schema has it."""
-    if field in INSTANTS:
-        is_text = isinstance(value, str)
-        instant = datetime.strptime(value, "%Y-%m-%d %H:%M:%S.%f") if is_text else value
-        assert instant.tzinfo is None
-        return instant.isoformat(timespec="milliseconds") + "Z"
-    if field == "ALLATTRIBUTES":
-        return json.loads(value)
-    if field.startswith("DATEATTRIBUTE"):
-        assert isinstance(value, int)
-        return str(value)
-    if isinstance(value, bytes):
-        return b64encode(value).decode()
-    return int(value) if isinstance(value, bool) else value
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ The same laws for a local folder, for fsspec's memory, and for an S3 server on t
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import itertools
 import os
@@ -617,6 +618,38 @@ def test_a_file_system_that_cannot_hold_a_commit_back_is_refused() -> None:
     with pytest.raises(SinkError, match="cannot hold a commit back"):
         open_sink("cdds-publishing://exports").create("a")
     assert Publishing.stored == {}
+
+
+@pytest.mark.parametrize("when", ["written", "staged", "committed", "aborted"])
+def test_a_file_system_keeps_no_file_for_a_transaction(
+    s3_endpoint: str, tmp_path: Path, when: str
+) -> None:
+    """fsspec would keep each with its buffers, and file systems live as long as the process."""
+    on_disk = FileSystemSink(f"file://{tmp_path}/exports", auto_mkdir=True)
+    sinks: list[Any] = [on_disk, s3_store(s3_endpoint).sink]
+    for sink in sinks:
+        upload = sink.create("a.smime")
+        upload.write(b"content")
+        if when in {"staged", "committed"}:
+            upload.stage()
+        if when == "committed":
+            upload.commit()
+        if when == "aborted":
+            upload.abort()
+        assert not sink._fs.transaction.files
+        upload.abort()
+
+
+def test_what_is_aborted_is_not_sent_when_it_is_collected(s3_endpoint: str) -> None:
+    """One of fsspec's files sends what it still holds when nobody refers to it any more."""
+    store = s3_store(s3_endpoint)
+    for content in (b"", b"content", bytes(6 * 1024 * 1024)):
+        upload = store.sink.create("a.smime")
+        upload.write(content)
+        upload.abort()
+        del upload
+        gc.collect()
+        assert store.everything() == []
 
 
 def test_every_refusal_is_in_the_tree_of_errors() -> None:

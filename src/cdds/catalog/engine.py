@@ -1,15 +1,12 @@
-"""Opens databases as the catalog needs them, and puts their errors into words.
+"""Opens databases as the catalog needs them.
 
-Place: below the catalog's tables; all that differs between SQLite and PostgreSQL stands here. A
-message of it holds no password and no value of a row.
+Place: below the catalog's tables; all that differs between SQLite and PostgreSQL stands here.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,14 +19,14 @@ from sqlalchemy import (
     create_engine,
     event,
     exc,
-    make_url,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import StaticPool
 
+from cdds import database
 from cdds.errors import CatalogError, MissingDependency
-from cdds.location import is_usable, printable
+from cdds.location import printable
 
 _LONGEST_TIMEOUT = 24 * 60 * 60
 
@@ -66,9 +63,7 @@ def open_engine(
         CatalogError: it is no such location.
         MissingDependency: the driver has to be installed.
     """
-    url = _url(location)
-    if password is not None:
-        url = _with_password(url, password)
+    url = _url(location, password)
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
     if not is_number or not 0 < timeout <= _LONGEST_TIMEOUT:
         raise CatalogError("the timeout of a catalog is a number of seconds, up to a day")
@@ -88,22 +83,16 @@ def _open(url: URL, timeout: float) -> Engine:
     raise CatalogError(f"a catalog lives in SQLite or PostgreSQL, not in {url.drivername[:40]!a}")
 
 
-def _url(location: str | os.PathLike[str]) -> URL:
-    path = os.fspath(location) if isinstance(location, (str, os.PathLike)) else ""
-    if not path or not is_usable(path):
-        raise CatalogError("a catalog is given by a path or a URL")
-    if "://" not in path:
-        return URL.create("sqlite", database=path)
-    try:
-        return make_url(path)
-    except (exc.ArgumentError, ValueError):
-        raise CatalogError("the URL of the catalog cannot be read") from None
-
-
-def _with_password(url: URL, password: str) -> URL:
-    if not isinstance(password, str) or url.get_backend_name() != "postgresql":
+def _url(location: str | os.PathLike[str], password: str | None) -> URL:
+    url = database.parse_url(location)
+    if url is None:
+        raise CatalogError("a catalog is given by a path or a URL of a database")
+    if password is None:
+        return url
+    with_password = database.with_password(url, password)
+    if with_password is None:
         raise CatalogError("a catalog takes a password, a text, for PostgreSQL alone")
-    return url.set(password=password)
+    return with_password
 
 
 def _sqlite(url: URL, timeout: float) -> Engine:
@@ -208,40 +197,13 @@ def _insert(connection: Connection) -> Any:
     return module.insert
 
 
-@contextmanager
-def reporting(engine: Engine) -> Iterator[None]:
-    """Turn any error of the database into a `CatalogError`.
-
-    An interrupt in the middle of a statement may come out as an error that the driver then has in
-    putting its connection in order; it is the interrupt that is raised.
-    """
-    handled = sys.exception()
-    try:
-        yield
-    except exc.SQLAlchemyError as error:
-        for cause in _contexts(error, until=handled):
-            if not isinstance(cause, Exception):
-                raise cause from None
-        raise CatalogError(f"the catalog {shown(engine)}: {_in_words(error)}") from error
-
-
-def _contexts(error: BaseException, until: BaseException | None) -> Iterator[BaseException]:
-    """Yield what was being handled when an error was raised, from the last to the first."""
-    context = error.__context__
-    while context is not None and context is not until:
-        yield context
-        context = context.__context__
+def reporting(engine: Engine) -> AbstractContextManager[None]:
+    """Turn any error of the database into a `CatalogError`."""
+    return database.reporting(
+        lambda words, _: CatalogError(f"the catalog {shown(engine)}: {words}")
+    )
 
 
 def shown(engine: Engine) -> str:
     """Return the location of a database as it may be shown: its options may hold secrets."""
-    return printable(engine.url.set(query={}).render_as_string(hide_password=True))
-
-
-def _in_words(error: exc.SQLAlchemyError) -> str:
-    """Return what an error says, without the statement, its parameters and the values of rows."""
-    if isinstance(error, exc.OperationalError) and error.orig is not None:
-        return printable(str(error.orig).strip().partition("\n")[0])[:300]
-    if isinstance(error, exc.DBAPIError) and error.orig is not None:
-        return f"it failed with {type(error.orig).__name__}"
-    return f"it failed with {type(error).__name__}"
+    return database.shown(engine.url)

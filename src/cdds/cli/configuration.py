@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
+from cdds.cli.secret import holds_password
 from cdds.cli.spans import parse_span
 from cdds.crypto.content import CipherName
 from cdds.crypto.envelope import Format
@@ -25,17 +26,19 @@ from cdds.crypto.recipients import KeyTransport
 from cdds.datasets import BUILTIN
 from cdds.errors import JobError
 from cdds.location import is_usable, local_path
+from cdds.plugins import addressed
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 KINDS = ("json-lines", "json-array")
 """What the files of a source may be."""
 
+TENANT = "{tenant}"
+"""What stands for the tenant whose records are read."""
+
 _SECRET = re.compile(
     r".*key|sas.*|.*(secret|token|passw|passphrase|credential|connection_?string).*", re.IGNORECASE
 )
-# The first as SQLAlchemy reads URLs: all up to an @ is the password, whatever it holds.
-_CATALOG_PASSWORD = re.compile(r"[^:/]+://[^:/]*:[^@]*@|.*[?&][^=&]*password=")
 _DATA_FILES = tuple(file.name for dataset in BUILTIN for file in dataset.files)
 _SHORTEST_LEASE = "10s"  # a third of it is how long a busy database is waited for
 _LARGEST = 1024 * 1024
@@ -68,14 +71,27 @@ class SinkSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SourceSection(msgspec.Struct, frozen=True, kw_only=True):
-    """The files of a source, by the name of the data file; ``{tenant}`` stands for the tenant."""
+    """A source: files of a kind, by the name of the data file, or what a plugin opens by a URL.
 
-    kind: str
+    ``{tenant}`` stands for the tenant in a location, the URL, and the texts of the options.
+    """
+
+    kind: str | None = None
+    url: str | None = None
+    password_file: str | None = None
+    password_env: str | None = None
+    options: dict[str, Any] = {}
     tenants: tuple[str, ...] | None = None
     interaction: str | None = None
     document: str | None = None
     contact: str | None = None
     contactattribute: str | None = None
+
+    @property
+    def plugin(self) -> str | None:
+        """The name of the plugin that opens it, where one does."""
+        found = addressed(self.url) if self.url is not None else None
+        return found[0] if found is not None else None
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -282,10 +298,10 @@ def _span(kind: type, value: object) -> Any:
 
 
 def _check_catalog(section: CatalogSection) -> None:
-    if _CATALOG_PASSWORD.match(section.url):
+    if holds_password(section.url):
         raise _Refused(f"[catalog] url holds a password; {_ADVICE}: use password_file")
-    _one_of_both("password", section.password_file, section.password_env)
-    _one_of_both("audit_key", section.audit_key_file, section.audit_key_env)
+    _one_of_both("[catalog] password", section.password_file, section.password_env)
+    _one_of_both("[catalog] audit_key", section.audit_key_file, section.audit_key_env)
     if section.audit_key_file is None and section.audit_key_env is None:
         raise _Refused("[catalog] has no audit key; give audit_key_file or audit_key_env")
     if section.url.startswith("sqlite:"):
@@ -310,9 +326,11 @@ def _check_spans(scheduler: SchedulerSection, retention: RetentionSection) -> No
         raise _Refused(f"[scheduler] lease is at least {_SHORTEST_LEASE}")
 
 
-def _one_of_both(name: str, file: str | None, environment: str | None) -> None:
+def _one_of_both(where: str, file: str | None, environment: str | None) -> None:
     if file is not None and environment is not None:
-        raise _Refused(f"[catalog] {name}_file and {name}_env are both given; choose one")
+        raise _Refused(
+            f"{where}_file and {where.rpartition(' ')[2]}_env are both given; choose one"
+        )
 
 
 def _check_sink(section: SinkSection) -> None:
@@ -345,19 +363,48 @@ def _refuse_password(where: str, location: str) -> None:
 
 
 def _check_source(where: str, section: SourceSection) -> None:
-    if section.kind not in KINDS:
-        raise _Refused(f"{where} kind is one of {', '.join(KINDS)}")
     if section.tenants is not None and not section.tenants:
         raise _Refused(f"{where} tenants is empty, so it would be for nobody")
+    if (section.kind is None) == (section.url is None):
+        raise _Refused(f"{where} has no key kind or url, or has both; exactly one is needed")
+    if section.url is None:
+        _check_files(where, section)
+    else:
+        _check_plugged(where, section, section.url)
+
+
+def _check_files(where: str, section: SourceSection) -> None:
+    if section.kind not in KINDS:
+        raise _Refused(f"{where} kind is one of {', '.join(KINDS)}")
+    if section.options or section.password_file is not None or section.password_env is not None:
+        raise _Refused(f"{where} is of files, which take no options and no password")
     if not section.inputs:
         raise _Refused(f"{where} names no file; give at least one of {', '.join(_DATA_FILES)}")
     for name, location in section.inputs.items():
         _refuse_password(f"{where} {name}", location)
-        if "{tenant}" not in location and not section.tenants:
-            raise _Refused(
-                f"{where} {name} is the same for every tenant; write {{tenant}} in it, or name "
-                'those whose records it holds: tenants = ["acme"]'
-            )
+        if TENANT not in location and not section.tenants:
+            raise _for_every_tenant(f"{where} {name}")
+
+
+def _check_plugged(where: str, section: SourceSection, url: str) -> None:
+    if section.inputs:
+        raise _Refused(f"{where} has a url, so it names no files: {', '.join(section.inputs)}")
+    if section.plugin is None:
+        raise _Refused(f"{where} url does not begin with the name of a plugin, as crm://host does")
+    if holds_password(url):
+        raise _Refused(f"{where} url holds a password; {_ADVICE}: use password_file")
+    _refuse_secrets(f"{where} options", section.options)
+    _one_of_both(f"{where} password", section.password_file, section.password_env)
+    texts = [url, *(value for value in section.options.values() if isinstance(value, str))]
+    if not section.tenants and not any(TENANT in text for text in texts):
+        raise _for_every_tenant(f"{where} url")
+
+
+def _for_every_tenant(where: str) -> _Refused:
+    return _Refused(
+        f"{where} is the same for every tenant; write {TENANT} in it, or name those whose records "
+        'it holds: tenants = ["acme"]'
+    )
 
 
 def _check_sealing(section: SealingSection) -> None:

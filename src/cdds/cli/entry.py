@@ -11,7 +11,7 @@ import signal
 from collections.abc import Sequence
 
 from cdds._version import __version__
-from cdds.cli import artifacts, demo, export, history, jobs, preferences, serve
+from cdds.cli import artifacts, demo, export, history, jobs, plugins, preferences, serve
 from cdds.cli.telling import in_words, tell, telling_warnings
 
 
@@ -42,6 +42,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cdds {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (export, demo, serve, jobs, history, artifacts, preferences):
+    for command in (export, demo, serve, jobs, history, artifacts, preferences, plugins):
         command.add_to(commands)
     return parser

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cdds  # its names are loaded when they are used
+from cdds.cli.changing import add_options
+from cdds.cli.dry_run import asked_for, dry_run
+from cdds.cli.secret import first_line, holds_password, secret_of_file
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import as_json, is_terminal, say_result, warn
 from cdds.cli.words import Once, add_command, moment, size
@@ -29,6 +32,7 @@ def add_to(commands: Any) -> None:
     export.description = "Export records into sealed artifacts, and print the artifacts' names."
     _add_ends(export.add_argument_group("from where, for whom, to where"))
     _add_selection(export.add_argument_group("which records"))
+    add_options(export.add_argument_group("what is changed in them"))
     _add_form(export.add_argument_group("how"))
     _add_output(export.add_argument_group("what is shown"))
     _add_signer(export.add_argument_group("where it comes from"))
@@ -38,28 +42,45 @@ def _add_ends(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--dataset", required=True, type=str.casefold, choices=("interaction", "contact")
     )
-    group.add_argument(
+    origin = group.add_mutually_exclusive_group(required=True)
+    origin.add_argument(
         "--records",
-        required=True,
         metavar="FILE",
         action=Once,
         help="interactions or contacts: JSON Lines, or a JSON array in a .json file; a path or "
         "URL, compressed or not",
     )
+    origin.add_argument(
+        "--source",
+        metavar="URL",
+        action=Once,
+        help="a source that a plugin opens by its URL; see cdds plugins",
+    )
+    group.add_argument(
+        "--source-password-file",
+        metavar="FILE",
+        type=Path,
+        action=Once,
+        help="its first line is the password of --source",
+    )
     group.add_argument(
         "--attachments",
         metavar="FILE",
         action=Once,
-        help="documents of the interactions, or attributes of the contacts",
+        help="beside --records: documents of the interactions, or attributes of the contacts",
     )
     group.add_argument(
         "--recipient",
-        required=True,
         metavar="CERT",
         action="append",
         help="certificate in PEM or DER; may be repeated",
     )
-    group.add_argument("--to", required=True, metavar="URL", action=Once, help="folder or URL")
+    group.add_argument("--to", metavar="URL", action=Once, help="folder or URL")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="tell what would be exported, and write nothing; needs neither --recipient nor --to",
+    )
     group.add_argument(
         "--job-id", metavar="ID", action=Once, help="part of the data files' names; a new UUID"
     )
@@ -117,6 +138,11 @@ def _add_form(group: argparse._ArgumentGroup) -> None:
         default="pkcs1v15",
         help="what their keys are encrypted with; old readers do not know oaep",
     )
+    group.add_argument(
+        "--ignore-case",
+        action="store_true",
+        help="take a field whose name differs only in case from one of the schema for that one",
+    )
     group.add_argument("--no-validate", action="store_true", help="pass records on unread")
     group.add_argument("--level", choices=("fast", "small"), default="fast")
 
@@ -145,25 +171,23 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    dataset = cdds.datasets.find(options.dataset)
-    is_bounded = options.start is not None or options.end is not None
+    if options.dry_run:
+        dry_run(_source(options), options)
+        return
+    missing = [name for name in ("recipient", "to") if getattr(options, name) is None]
+    if missing:
+        names = ", ".join(f"--{name}" for name in missing)
+        options.usage_error(f"the following arguments are required: {names}")
     with stoppable() as stop:
         result = cdds.export(
-            _source(dataset, options.records, options.attachments),
-            dataset=dataset,
+            _source(options),
             to=options.to,
             recipients=options.recipient,
-            media_types=options.media_type,
-            timeframe=cdds.Timeframe(options.start, options.end) if is_bounded else None,
-            split_size=options.split_size,
-            on_invalid=options.on_invalid,
-            validate=not options.no_validate,
-            level=options.level,
+            **asked_for(options),
             format=options.format,
             cipher=options.cipher,
             key_transport=options.key_transport,
             signer=_signer(options),
-            job_id=options.job_id,
             progress=not (options.quiet or options.no_progress) and is_terminal(sys.stderr),
             cancel=stop,
         )
@@ -174,7 +198,29 @@ def _run(options: argparse.Namespace) -> None:
     say_result(text, f"the export is complete, see {result.digests}")
 
 
-def _source(dataset: Dataset, records: str, attachments: str | None) -> Source:
+def _source(options: argparse.Namespace) -> Source:
+    if options.source is not None:
+        if options.attachments is not None:
+            options.usage_error("--attachments goes with --records, not with --source")
+        return _opened(options.source, options.source_password_file)
+    if options.source_password_file is not None:
+        options.usage_error("--source-password-file goes with --source")
+    return _files(cdds.datasets.find(options.dataset), options.records, options.attachments)
+
+
+def _opened(url: str, password_file: Path | None) -> Source:
+    if holds_password(url):
+        raise JobError(
+            "--source holds a password, and everybody on this machine can see arguments; "
+            "give it as --source-password-file"
+        )
+    if password_file is None:
+        return cdds.sources.open_source(url)
+    password = first_line(secret_of_file(password_file), password_file)
+    return cdds.sources.open_source(url, password=password.decode("utf-8", "surrogateescape"))
+
+
+def _files(dataset: Dataset, records: str, attachments: str | None) -> Source:
     locations = (records, attachments)
     inputs = {
         file.name: location
@@ -234,5 +280,6 @@ def _told(result: ExportResult) -> dict[str, Any]:
         **({"signature": result.signature} if result.signature else {}),
         "records": dict(result.records),
         "rejects": [asdict(reject) for reject in result.rejects],
+        "unknown_fields": {name: dict(counts) for name, counts in result.unknown_fields.items()},
         "warnings": list(result.warnings),
     }

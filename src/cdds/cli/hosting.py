@@ -6,15 +6,22 @@ catalog is opened, so nothing is made by a configuration that makes no sense.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
+from cdds import plugins
 from cdds.catalog import Catalog
-from cdds.cli.configuration import Configuration, SourceSection, is_path, read_configuration
+from cdds.cli.configuration import (
+    TENANT,
+    CatalogSection,
+    Configuration,
+    SourceSection,
+    read_configuration,
+)
 from cdds.cli.secret import first_line, secret_of_environment, secret_of_file
 from cdds.crypto import Envelope, Signer
 from cdds.errors import JobError
@@ -22,9 +29,13 @@ from cdds.protocols import Sink, Source
 from cdds.service import DownloadService
 from cdds.service.events import Listener
 from cdds.sinks import open_sink
-from cdds.sources import JsonArray, JsonLines
+from cdds.sources import JsonArray, JsonLines, open_source
+
+OpenSource: TypeAlias = Callable[[str], Source]
+"""Opens the source of a tenant."""
 
 _UNSAFE = frozenset("/\\:?#%*[]{}\0")
+_UNSAFE_IN_URL = _UNSAFE | frozenset("@&=;+, '\"<>|^`")  # it may also stand in a host or a query
 _PATIENCE = timedelta(seconds=30)
 """How long a catalog that others hold locked is waited for, where leases are long."""
 
@@ -45,7 +56,7 @@ def hosted(
     parts: dict[str, Any] = {
         "sink": _sink(configuration),
         "sources": {
-            name: partial(_source, configuration, name, section)
+            name: _source(configuration, name, section)
             for name, section in configuration.sources.items()
         },
         "seal": _seal(configuration),
@@ -77,7 +88,7 @@ def _catalog(configuration: Configuration) -> Catalog:
     return Catalog(
         configuration.location_of(section.url),
         audit_key=_audit_key(configuration),
-        password=_password(configuration),
+        password=_password(configuration, section),
         timeout=patience.total_seconds(),
     )
 
@@ -90,8 +101,7 @@ def _audit_key(configuration: Configuration) -> bytes:
     return secret_of_environment(section.audit_key_env or "").encode("utf-8", "surrogateescape")
 
 
-def _password(configuration: Configuration) -> str | None:
-    section = configuration.catalog
+def _password(configuration: Configuration, section: CatalogSection | SourceSection) -> str | None:
     if section.password_env is not None:
         return secret_of_environment(section.password_env)
     password = _password_of(configuration, section.password_file)
@@ -128,39 +138,65 @@ def _seal(configuration: Configuration) -> Callable[..., Envelope]:
 
 def _sink(configuration: Configuration) -> Sink:
     section = configuration.sink
-    if is_path(section.url) or not (section.options or section.block_size):
-        return open_sink(configuration.location_of(section.url))
-    from cdds.sinks import FileSystemSink  # loads fsspec
-
     options = dict(section.options)
     if section.block_size is not None:
         options["block_size"] = section.block_size
-    return FileSystemSink(section.url, **options)
+    return open_sink(configuration.location_of(section.url), **options)
 
 
-def _source(configuration: Configuration, name: str, section: SourceSection, tenant: str) -> Source:
-    """Return the source of a tenant's records alone.
+def _source(configuration: Configuration, name: str, section: SourceSection) -> OpenSource:
+    """Return what opens the source of a tenant's records alone; it knows the password.
 
     Raises:
-        JobError: there is none for that tenant.
+        CddsError: there is no such plugin, or no password where one should be.
+        OSError: a secret cannot be read.
     """
-    if section.tenants is not None and tenant not in section.tenants:
-        raise JobError(f"the source {name} has no records of this tenant")
+    if section.plugin is None:
+        return partial(_of_files, configuration, name, section)
+    plugins.get("source", section.plugin)  # it is loaded when a run needs it
+    secret = {"password": password} if (password := _password(configuration, section)) else {}
+    return partial(_of_plugin, name, section, secret)
+
+
+def _of_files(
+    configuration: Configuration, name: str, section: SourceSection, tenant: str
+) -> Source:
+    _check_tenant(name, section, tenant)
     inputs = {
         data_file: configuration.location_of(_filled_in(location, tenant))
         for data_file, location in section.inputs.items()
     }
-    return _SOURCES[section.kind](**inputs)
+    return _SOURCES[cast("str", section.kind)](**inputs)
 
 
-def _filled_in(location: str, tenant: str) -> str:
+def _of_plugin(name: str, section: SourceSection, secret: Mapping[str, str], tenant: str) -> Source:
+    _check_tenant(name, section, tenant)
+    options = {
+        key: _filled_in(value, tenant, _UNSAFE_IN_URL) if isinstance(value, str) else value
+        for key, value in section.options.items()
+    }
+    url = _filled_in(cast("str", section.url), tenant, _UNSAFE_IN_URL)
+    return open_source(url, **options, **secret)
+
+
+def _check_tenant(name: str, section: SourceSection, tenant: str) -> None:
+    """Refuse a tenant whom the source is not for.
+
+    Raises:
+        JobError: it is for others alone.
+    """
+    if section.tenants is not None and tenant not in section.tenants:
+        raise JobError(f"the source {name} has no records of this tenant")
+
+
+def _filled_in(location: str, tenant: str, unsafe: frozenset[str] = _UNSAFE) -> str:
     """Put a tenant into a location, where it must stay one part of the path.
 
     Raises:
         JobError: its name could lead elsewhere.
     """
-    if "{tenant}" not in location:
+    if TENANT not in location:
         return location
-    if tenant.startswith(".") or _UNSAFE & set(tenant):
+    if tenant.startswith(".") or unsafe & set(tenant):
         raise JobError("the name of this tenant cannot stand in a path, so it has no records here")
-    return location.replace("{tenant}", tenant)
+    return location.replace(TENANT, tenant)

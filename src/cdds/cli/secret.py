@@ -6,6 +6,7 @@ Place: below what opens a service. No message of it holds a secret.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from cdds.cli.telling import warn
 from cdds.errors import JobError
 
 _LARGEST = 64 * 1024
+
+# The first as SQLAlchemy reads URLs: all up to an @ is the password, whatever it holds.
+_PASSWORD = re.compile(r"[^:/]+://[^:/]*:[^@]*@|.*[?&][^=&]*password=", re.IGNORECASE | re.DOTALL)
+
+
+def holds_password(url: str) -> bool:
+    """Tell whether the URL of a database, or of what is like one, holds a password."""
+    return _PASSWORD.match(url) is not None
 
 
 def secret_of_file(path: Path) -> bytes:

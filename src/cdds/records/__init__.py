@@ -3,9 +3,10 @@
 Place: between a source's snapshot and the archive. Lines in, lines out; nothing is opened here.
 """
 
-from cdds.records.gate import Gate
+from cdds.records.gate import Change, Gate
 from cdds.records.keys import KeySet
-from cdds.records.serialise import lines_of
+from cdds.records.serialise import json_of_value, lines_of
 from cdds.records.tally import Tally
+from cdds.records.verdict import Verdict
 
-__all__ = ["Gate", "KeySet", "Tally", "lines_of"]
+__all__ = ["Change", "Gate", "KeySet", "Tally", "Verdict", "json_of_value", "lines_of"]

@@ -57,13 +57,14 @@ def attribute_of(names: Iterable[str]) -> dict[str, str]:
 
 
 def compile_acceptor(
-    schema: Mapping[str, Any], wanted: Iterable[str] = ()
+    schema: Mapping[str, Any], wanted: Iterable[str] = (), *, strict: bool = False
 ) -> tuple[msgspec.json.Decoder[Decoded], dict[str, str]] | None:
     """Return a decoder of valid records and the attribute of each property, or None.
 
     Args:
         schema: a JSON Schema, draft 7, of an object.
         wanted: properties to decode even when the schema does not know them.
+        strict: accept only records whose members are all known, though the schema allows others.
     """
     try:
         fields = _fields(schema)
@@ -71,15 +72,23 @@ def compile_acceptor(
         return None
     open_ended = schema.get("additionalProperties", True) is True
     if open_ended:
-        fields = dict.fromkeys(wanted, (Any, False)) | fields
-    return _decoder(fields, forbid_unknown=not open_ended)
+        # The schema's come first, in its order: a decoder looks for the next field next.
+        fields |= {name: (Any, False) for name in wanted if name not in fields}
+    return _decoder(fields, forbid_unknown=strict or not open_ended)
 
 
 def compile_projection(
-    wanted: Iterable[str],
+    wanted: Iterable[str], known: Iterable[str] | None = None
 ) -> tuple[msgspec.json.Decoder[Decoded], dict[str, str]] | None:
-    """Return a decoder of any JSON object that keeps only the wanted properties, or None."""
-    return _decoder(dict.fromkeys(wanted, (Any, False)), forbid_unknown=False)
+    """Return a decoder of any JSON object that keeps only the wanted properties, or None.
+
+    Args:
+        wanted: the properties to decode.
+        known: accept only objects whose members are all wanted or among these.
+    """
+    others = dict.fromkeys(known or (), (msgspec.Raw, False))
+    fields = others | dict.fromkeys(wanted, (Any, False))  # in the order of those known
+    return _decoder(fields, forbid_unknown=known is not None)
 
 
 def _decoder(

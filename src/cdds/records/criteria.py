@@ -7,20 +7,17 @@ through a function that gets a property, so it works for fast and slow decoding 
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable, Container
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
-from dateutil import parser as dateutil_parser
 
 from cdds.model import DataFile, Selection, Timeframe
-from cdds.records.refusal import Refusal
+from cdds.refusal import Refusal
+from cdds.timestamps import parse_timestamp
 
 _NO_TIMESTAMP = "it is no ISO 8601 date and time, so it cannot be selected by"
-# Python takes any character between date and time, and so "2025-01-01+02:00" for two o'clock.
-_AMBIGUOUS = re.compile(r"\s*[0-9W-]{8,10}[^0-9W\sTt-]|\s*\d{4}-\d\d-\d\d-")
 
 Getter: TypeAlias = Callable[[str], Any]
 """Returns a property of the record at hand; None or UNSET when it is not there."""
@@ -32,30 +29,21 @@ def timestamp(text: Any, field: str) -> datetime:
     Raises:
         Refusal: it is no ISO 8601 date and time.
     """
-    if not isinstance(text, str) or _AMBIGUOUS.match(text):
+    if not isinstance(text, str):
         raise Refusal(_NO_TIMESTAMP, field)
     try:
-        moment = datetime.fromisoformat(text)
+        return parse_timestamp(text)
     except ValueError:
-        moment = _less_usual(text, field)
-    try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        raise Refusal(_NO_TIMESTAMP, field) from None
     except OverflowError:
         raise Refusal("it is outside the years 1 to 9999", field) from None
 
 
-def _less_usual(text: str, field: str) -> datetime:
-    try:
-        moment: datetime = dateutil_parser.isoparse(text.strip().replace(" ", "T"))
-    except (ValueError, OverflowError):
-        raise Refusal(_NO_TIMESTAMP, field) from None
-    return moment
-
-
 class Fate(enum.Enum):
-    """What becomes of a valid record."""
+    """What becomes of a valid record; one may still be rejected that cannot be changed."""
 
     WANTED = enum.auto()
+    REJECTED = enum.auto()
     NOT_SELECTED = enum.auto()
     UNDATED = enum.auto()
     UNMATCHED = enum.auto()

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from threading import Lock
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from cdds.model import DataFile
 
 _DIGEST = 16
 _PARTS = 256
@@ -22,6 +24,18 @@ _CHUNK = 4096
 
 Key: TypeAlias = str | int
 """A key of a record: a text, or a whole number."""
+
+_LONGEST = 64
+_LARGEST = 2**128
+
+
+def plausible_key(file: DataFile, record: Mapping[str, Any]) -> str | None:
+    """Return a record's key for a message, or None if what stands in its place is hardly one."""
+    key = record.get(file.key) if file.key else None
+    if isinstance(key, int) and not isinstance(key, bool) and abs(key) < _LARGEST:
+        return str(key)
+    is_one = isinstance(key, str) and 0 < len(key) <= _LONGEST and key.isprintable()
+    return key if is_one else None
 
 
 class KeySet:

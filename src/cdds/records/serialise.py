@@ -24,8 +24,9 @@ import orjson
 from cdds.errors import RecordError
 from cdds.model import DataFile
 from cdds.protocols import Lines, Located
+from cdds.records.keys import plausible_key
 from cdds.records.nulls import nullable
-from cdds.records.refusal import Refusal
+from cdds.refusal import Refusal
 from cdds.reject import Reject
 
 MAX_DEPTH = 200
@@ -54,8 +55,9 @@ def lines_of(records: Iterable[Located], file: DataFile) -> Iterator[Lines]:
             try:
                 batch.append(serialise(record, may_be_null))
             except Refusal as refusal:
-                reject = Reject(file.name, origin, number, refusal.rule, refusal.field)
-                raise RecordError(reject) from None
+                rule, field = refusal.rule, refusal.field
+                key = plausible_key(file, record) if isinstance(record, Mapping) else None
+                raise RecordError(Reject(file.name, origin, number, rule, field, key)) from None
             size += len(batch[-1])
             if size >= _BATCH_SIZE:
                 total += size
@@ -83,6 +85,15 @@ def serialise(record: Mapping[str, Any], may_be_null: frozenset[str] = frozenset
         return _with_care(members)
     # orjson writes NaN and infinities as null; only a second look can tell.
     return line if b"null" not in line else _with_care(members)
+
+
+def json_of_value(value: Any) -> bytes:
+    """Return the exact JSON of one value.
+
+    Raises:
+        Refusal: it is, or holds, what JSON cannot say.
+    """
+    return serialise({"": value}, frozenset({""}))[len(b'{"":') : -len(b"}\n")]
 
 
 def _exactly(value: Any) -> Any:

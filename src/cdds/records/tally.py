@@ -6,10 +6,12 @@ Place: filled by the gates, read by the exporter for the manifest and the result
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from threading import Lock
 
 from cdds.errors import RecordError, TooManyRejects
 from cdds.model import OnInvalid
+from cdds.records.drift import FieldCounts
 from cdds.reject import Reject
 
 
@@ -22,6 +24,7 @@ class Tally:
         self._lock = Lock()
         self._records: Counter[str] = Counter()
         self._rejects: list[tuple[int, Reject]] = []
+        self._unknown: dict[str, FieldCounts] = {}
         self.undated = 0
         self.unmatched = 0
 
@@ -31,6 +34,12 @@ class Tally:
             self._records[data_file] += wanted
             self.undated += undated
             self.unmatched += unmatched
+
+    def drift(self, data_file: str, names: Sequence[str]) -> None:
+        """Count fields of exported records that the schema does not know."""
+        if names:
+            with self._lock:
+                self._unknown.setdefault(data_file, FieldCounts()).update(names)
 
     def reject(self, reject: Reject, order: int) -> None:
         """Take note of an invalid record; `order` is the number of its data file.
@@ -56,6 +65,11 @@ class Tally:
     def records(self) -> dict[str, int]:
         """How many records each data file holds; one without records is not listed."""
         return {name: count for name, count in self._records.items() if count}
+
+    @property
+    def unknown_fields(self) -> dict[str, dict[str, int]]:
+        """How many records have each field that the schema does not know, by data file and name."""
+        return {name: counts.listing() for name, counts in sorted(self._unknown.items())}
 
     @property
     def rejects(self) -> tuple[Reject, ...]:

@@ -15,11 +15,11 @@ from typing import Any, NoReturn
 import msgspec
 
 from cdds.errors import JobError
+from cdds.records.acceptor import compile_acceptor
 from cdds.records.nulls import not_nullable
-from cdds.records.refusal import Refusal
+from cdds.refusal import TOO_DEEP, Refusal
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-TOO_DEEP = "it is nested too deeply to be read safely"
 
 
 class Verdict:
@@ -49,6 +49,35 @@ class Verdict:
             JobError: the schema breaks the rules of draft 7.
         """
         _ = self._validator
+
+    def check(self, line: bytes) -> bytes:
+        """Return a line that a host's function has made, as it is to be exported.
+
+        Raises:
+            Refusal: the record breaks the schema.
+        """
+        if self._accepts(line):
+            return line
+        fault: Refusal | None = None
+        try:
+            return self.judge(line, parse(line))
+        except Refusal as refusal:
+            fault = refusal.with_traceback(None)
+        raise Refusal(f"after its transforms {fault.rule}", fault.field)
+
+    def _accepts(self, line: bytes) -> bool:
+        if self._acceptor is None:
+            return False
+        try:
+            self._acceptor.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        return True
+
+    @cached_property
+    def _acceptor(self) -> msgspec.json.Decoder[Any] | None:
+        compiled = compile_acceptor(self._schema or {})
+        return None if compiled is None else compiled[0]
 
     def judge(self, line: bytes, record: dict[str, Any]) -> bytes:
         """Return the line to export, given the record that `parse` found in it.

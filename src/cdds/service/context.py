@@ -19,7 +19,7 @@ from cdds.catalog import Catalog
 from cdds.crypto import Envelope, Signer
 from cdds.crypto.certificates import Recipient
 from cdds.errors import NotFound
-from cdds.model import Dataset
+from cdds.model import Dataset, Transform
 from cdds.protocols import Clock, Sink, Source, Storage
 from cdds.service.events import Event, Listener
 
@@ -45,6 +45,7 @@ class Context:
     sink: StoringSink
     sources: Mapping[str, SourceOfTenant]
     datasets: Mapping[str, Dataset]
+    transforms: Mapping[str, Mapping[str, Sequence[Transform]]]
     access: Access
     clock: Clock
     seal: Seal

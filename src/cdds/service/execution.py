@@ -150,8 +150,10 @@ class Execution:
             clock=self._context.clock,
             threads=self._context.threads,
         )
+        job = run.settings.job(dataset, run.job_id, run.window)
+        transforms = self._context.transforms.get(dataset.name)
         return exporter.run(
-            run.settings.job(dataset, run.job_id, run.window),
+            attrs.evolve(job, transforms=transforms),
             make_source(run.tenant),
             run_id=run.id,
             progress=heartbeat,

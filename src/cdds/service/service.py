@@ -6,7 +6,7 @@ Place: the top of the service, what a host makes once and shares. It has no rule
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import cast
 
@@ -16,7 +16,7 @@ from cdds.clock import SystemClock, checked_clock
 from cdds.crypto import Envelope, Signer
 from cdds.datasets import BUILTIN
 from cdds.errors import JobError, SinkError
-from cdds.model import Dataset
+from cdds.model import Dataset, Job, Transform
 from cdds.protocols import CancelToken, Clock, Sink, Storage
 from cdds.service.artifacts import Artifacts
 from cdds.service.audit import AuditTrail
@@ -54,6 +54,10 @@ class DownloadService:
         sources: for each name that jobs may choose, a function that is given a tenant and returns
             the source of that tenant's records alone.
         datasets: datasets of the host's own, beside `Interaction` and `Contact`.
+        transforms: for datasets, by their names, what is changed in the records of their data files
+            in every run of this service, such as
+            ``{"Interaction": {"interaction": [cdds.transforms.Drop("FROMADDRESS")]}}``. It is not
+            stored in the catalog: give all services on a catalog the same.
         policy: who may do what; by the permissions of principals when left out.
         seal: makes the envelope for some recipients, such as
             ``functools.partial(Envelope, cipher="aes-256-gcm")``.
@@ -103,6 +107,7 @@ class DownloadService:
         sink: str | os.PathLike[str] | Sink,
         sources: Mapping[str, SourceOfTenant],
         datasets: Iterable[Dataset] = (),
+        transforms: Mapping[str, Mapping[str, Iterable[Transform]]] | None = None,
         policy: Policy | None = None,
         seal: Seal = Envelope,
         signer: Signer | None = None,
@@ -125,11 +130,13 @@ class DownloadService:
         _check_parts(catalog, policy, seal, signer)
         if threads is not None:
             check_number(threads, "threads", 1, _MOST_THREADS)
+        known = _datasets(datasets)
         context = Context(
             catalog=catalog,
             sink=_storing(open_sink(sink)),
             sources=_sources(sources),
-            datasets=_datasets(datasets),
+            datasets=known,
+            transforms=_transforms(transforms, known),
             access=Access(PermissionPolicy() if policy is None else policy),
             clock=SystemClock() if clock is None else checked_clock(clock),
             seal=seal,
@@ -253,6 +260,24 @@ def _datasets(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
     if not all(isinstance(dataset, Dataset) for dataset in own):
         raise JobError("datasets is a list of values of cdds.Dataset")
     return {dataset.name: dataset for dataset in (*BUILTIN, *own) if dataset is not None}
+
+
+def _transforms(
+    transforms: Mapping[str, Mapping[str, Iterable[Transform]]] | None,
+    datasets: Mapping[str, Dataset],
+) -> dict[str, Mapping[str, Sequence[Transform]]]:
+    given = {} if transforms is None else transforms
+    if not isinstance(given, Mapping):
+        raise JobError("transforms is a mapping of names of datasets to those of their data files")
+    unknown = [name for name in given if name not in datasets]
+    if unknown:
+        raise JobError(
+            f"transforms: there is no dataset {unknown[0]!r}; known are {', '.join(datasets)}"
+        )
+    return {
+        name: Job(dataset=datasets[name], transforms=of_files).transforms
+        for name, of_files in given.items()
+    }
 
 
 def _listeners(listeners: Iterable[Listener]) -> tuple[Listener, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from cdds.errors import SinkError
+from cdds.errors import JobError, SinkError
 from cdds.location import is_usable, local_path
 from cdds.protocols import Sink
 from cdds.sinks.local import LocalSink
@@ -28,13 +28,22 @@ def __getattr__(name: str) -> Any:
     return FileSystemSink
 
 
-def open_sink(target: str | os.PathLike[str] | Sink) -> Sink:
-    """Return the sink for a path, any fsspec URL, or the sink itself.
+def open_sink(target: str | os.PathLike[str] | Sink, **options: Any) -> Sink:
+    """Return the sink for a path, a plugin's URL, any fsspec URL, or the sink itself.
+
+    A plugin is asked first for what begins with its name, as `cdds.sources.open_source` has it.
+
+    Args:
+        target: a folder, a URL, or a sink.
+        options: for a URL alone; passed to the plugin, or to `FileSystemSink`.
 
     Raises:
+        JobError: the target takes no such options.
         SinkError: no such file system is known, or it cannot hold a commit back.
+        PluginError: the plugin is broken, or several distributions offer one of that name.
     """
     if not isinstance(target, (str, os.PathLike)):
+        _refuse(options)
         return target
     location = os.fspath(target)
     if location in {"", "file:", "local:", "file://", "local://"}:
@@ -43,7 +52,29 @@ def open_sink(target: str | os.PathLike[str] | Sink) -> Sink:
         raise SinkError("the target is no path or URL: it is too long, or holds what no name has")
     path = local_path(location)
     if path is not None:
+        _refuse(options)
         return LocalSink(path)
+    plugged = _plugged(location, options)
+    return _of_file_system(location, options) if plugged is None else plugged
+
+
+def _refuse(options: dict[str, Any]) -> None:
+    if options:
+        raise JobError("only the URL of a sink takes options, a folder and a sink take none")
+
+
+def _plugged(url: str, options: dict[str, Any]) -> Sink | None:
+    from cdds import plugins  # looks at what is installed, which folders need not
+
+    found = plugins.addressed(url)
+    plugin = found and plugins.find("sink", found[0])
+    if not found or not plugin:
+        return None
+    sink: Sink = plugin.open(found[1], options)
+    return sink
+
+
+def _of_file_system(url: str, options: dict[str, Any]) -> Sink:
     from cdds.sinks.filesystem import FileSystemSink  # as above
 
-    return FileSystemSink(location)
+    return FileSystemSink(url, **options)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Self
 
@@ -226,7 +226,7 @@ class FileSystemUpload:
 
     def abort(self) -> None:
         """Drop what was written, or remove what was committed."""
-        with reporting(self._path):
+        with reporting(self._path), abandoning(self._file):
             if self._committed:
                 self._fs.rm_file(self._path)
             elif not self._gone:
@@ -265,12 +265,39 @@ def _open_deferred(fs: Any, path: str, block_size: int) -> Any:
     if isinstance(fs, MemoryFileSystem):
         return _MemoryFile(fs, path)
     file = fs.open(path, "wb", block_size=block_size, autocommit=False)
+    forget(fs, file)
     if _defers(file):
         return file
     for take_back in (file.close, lambda: fs.rm_file(path)):  # the name was free: it is ours
         with suppress(Exception):
             take_back()
     raise SinkError(f"the file system of {path} cannot hold a commit back; use another target")
+
+
+def forget(fs: Any, file: Any) -> None:
+    """Have a file system not keep a file that waits for its commit.
+
+    fsspec keeps all such, open and with their buffers, for the end of a transaction that nobody has
+    begun; and the file systems themselves are kept for the life of the process.
+    """
+    with suppress(ValueError, RuntimeError):  # it is not there; another thread is at it
+        fs.transaction.files.remove(file)
+
+
+@contextmanager
+def abandoning(file: Any) -> Iterator[None]:
+    """Close a file at the end, whatever happens, without sending what it holds.
+
+    One of fsspec's buffered files that is not closed would send that when it is collected.
+    """
+    try:
+        yield
+    finally:
+        if isinstance(file, AbstractBufferedFile):
+            file.closed = True
+        else:
+            with suppress(Exception):  # what it still held is not wanted
+                file.close()
 
 
 def _defers(file: Any) -> bool:

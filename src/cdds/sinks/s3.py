@@ -21,7 +21,12 @@ from typing import Any
 
 from cdds.errors import JobError, SinkError
 from cdds.protocols import Buffer, Stored
-from cdds.sinks.filesystem import DEFAULT_BLOCK_SIZE, SigningFileSystemSink
+from cdds.sinks.filesystem import (
+    DEFAULT_BLOCK_SIZE,
+    SigningFileSystemSink,
+    abandoning,
+    forget,
+)
 from cdds.sinks.reading import is_plain
 from cdds.sinks.reporting import exists, reporting
 
@@ -235,6 +240,7 @@ class S3Upload:
                 autocommit=False,
                 Metadata={_TOKEN: self._token},
             )
+            forget(fs, self._file)
 
     def write(self, data: Buffer) -> None:
         """Append bytes.
@@ -277,7 +283,7 @@ class S3Upload:
 
     def abort(self) -> None:
         """End the upload, or remove the object that it made."""
-        with reporting(self._path):
+        with reporting(self._path), abandoning(self._file):
             if self._committed or (self._may_be_committed and self._is_ours()):
                 self._fs.rm_file(self._path)
             self._committed = self._may_be_committed = False

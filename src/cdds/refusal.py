@@ -1,7 +1,7 @@
-"""Why a record is refused: the inner exception of this room.
+"""Why a record is refused: the inner exception of the rooms that look into records.
 
-Place: the ground of the records room. Whoever finds a fault knows the rule and perhaps the field;
-the gate adds where the record stands and turns it into a `Reject`.
+Place: at the very ground. Whoever finds a fault knows the rule and perhaps the field; the gate adds
+where the record stands and turns it into a `Reject`.
 """
 
 from __future__ import annotations
@@ -14,3 +14,6 @@ class Refusal(Exception):
         super().__init__(rule)
         self.rule = rule
         self.field = field
+
+
+TOO_DEEP = "it is nested too deeply to be read safely"

@@ -1,0 +1,103 @@
+"""URLs of databases, and what their errors may say.
+
+Place: near the ground, for all rooms that speak to databases. It opens nothing. A message of it
+holds no password, no statement and no value of a row.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import URL, exc, make_url
+
+from cdds.errors import CddsError
+from cdds.location import is_usable, printable
+
+_LONGEST_MESSAGE = 300
+_NO_DATABASE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
+
+
+def parse_url(location: str | os.PathLike[str]) -> URL | None:
+    """Return the URL of a database; a path is that of a SQLite file. None if it is neither."""
+    path = os.fspath(location) if isinstance(location, (str, os.PathLike)) else ""
+    if not path or not is_usable(path):
+        return None
+    if "://" not in path:
+        return URL.create("sqlite", database=path)
+    try:
+        return make_url(path)
+    except (exc.ArgumentError, ValueError):
+        return None
+
+
+def with_password(url: URL, password: str) -> URL | None:
+    """Return the URL with the password of its user; None where it can have none."""
+    if not isinstance(password, str) or url.get_backend_name() != "postgresql":
+        return None
+    return url.set(password=password)
+
+
+def shown(url: URL) -> str:
+    """Return a URL as it may be shown: its options may hold secrets."""
+    return printable(url.set(query={}).render_as_string(hide_password=True))
+
+
+@contextmanager
+def reporting(
+    refuse: Callable[[str, Exception], CddsError], *kinds: type[Exception]
+) -> Iterator[None]:
+    """Turn any error of a database into one of this library, which shows nothing of the other.
+
+    An interrupt in the middle of a statement may come out as an error that the driver then has in
+    putting its connection in order; it is the interrupt that is raised.
+
+    Args:
+        refuse: makes the error of what may be said in words, and of the error itself.
+        kinds: the errors of drivers that are spoken to past SQLAlchemy.
+    """
+    handled = sys.exception()
+    errors: tuple[type[Exception], ...] = (exc.SQLAlchemyError, *kinds)
+    try:
+        yield
+    except errors as error:
+        for cause in _contexts(error, until=handled):
+            if not isinstance(cause, Exception):
+                raise cause from None
+        raise refuse(in_words(error), error) from None
+
+
+def in_words(error: Exception) -> str:
+    """Return what an error of a database says, without statement, parameters and values."""
+    origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
+    if not (is_operational(error) or _is_of_statement(origin)):
+        return f"it failed with {type(origin).__name__}"
+    line = str(origin).strip().partition("\n")[0]
+    # SQLite quotes the text of a row that is no UTF-8.
+    return printable(line.partition(" with text ")[0])[:_LONGEST_MESSAGE]
+
+
+def is_operational(error: Exception) -> bool:
+    """Tell whether an error is of the database's operation, not of what a row holds."""
+    return any(kind.__name__ == "OperationalError" for kind in type(error).__mro__)
+
+
+def _is_of_statement(error: BaseException) -> bool:
+    """Tell whether a statement was refused before any row was looked at.
+
+    So it is where PostgreSQL names what is missing, or may not be read; and where a file is none of
+    SQLite.
+    """
+    if getattr(error, "sqlite_errorname", None) in _NO_DATABASE:
+        return True
+    return str(getattr(error, "sqlstate", "")).startswith("42")
+
+
+def _contexts(error: BaseException, until: BaseException | None) -> Iterator[BaseException]:
+    """Yield what was being handled when an error was raised, from the last to the first."""
+    context = error.__context__
+    while context is not None and context is not until:
+        yield context
+        context = context.__context__

@@ -1,0 +1,137 @@
+"""One consistent view of a database: the selected rows of all data files of a run.
+
+Place: what a source of SQL hands to the exporter: lines, counts and sizes.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, closing
+from typing import Any
+
+import orjson
+
+from cdds.model import Selection
+from cdds.protocols import Lines
+from cdds.sources.sql.batches import Pace, batched
+from cdds.sources.sql.selecting import Extract, orphans, selected
+from cdds.sources.sql.session import Session
+
+_SAMPLE = 64
+_LARGE_SAMPLE = 1024 * 1024
+"""So many rows, or bytes where they are large, tell how large a record is."""
+
+_log = logging.getLogger(__name__)
+
+
+class SqlSnapshot:
+    """The selected rows of a database, as they were when the snapshot was opened.
+
+    Args:
+        session: a transaction that reads.
+        extracts: the rows of each data file by its name, parents first.
+        selection: which of them are wanted.
+        pace: how fast they may be read.
+        reporting: turns errors of the database into those of this library.
+        notes: what the source has to say to whom it is exported for.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        extracts: Mapping[str, Extract],
+        selection: Selection,
+        *,
+        pace: Pace,
+        reporting: Callable[[], AbstractContextManager[None]],
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self._session = session
+        self._all = extracts
+        self._selected = selected(session, extracts, selection)
+        self._dated = selected(session, extracts, selection, undated=False)
+        self._pace = pace
+        self._reporting = reporting
+        self._notes = notes
+        with reporting():
+            self._size = sum(map(self._estimated_size, self._selected.values()))
+
+    def has(self, data_file: str) -> bool:
+        """Return whether there is a query for a data file."""
+        return data_file in self._selected
+
+    def lines(self, data_file: str) -> Generator[Lines]:
+        """Yield the selected rows of a data file as lines, in no order.
+
+        Raises:
+            SourceError: the database failed.
+        """
+        extract = self._selected.get(data_file)
+        if extract is None:
+            return
+        with self._reporting():
+            rows = self._session.lines(extract.query, extract.columns, at_once=self._pace.most)
+            with closing(rows):
+                yield from batched(rows, data_file, self._pace)
+
+    def records(self, data_file: str) -> Iterator[dict[str, Any]]:
+        """Yield the selected rows one by one; the exporter takes `lines` instead."""
+        for lines in self.lines(data_file):
+            yield from map(orjson.loads, io.BytesIO(lines.data))
+
+    def count(self, data_file: str) -> int:
+        """Return how many rows of a data file are selected; the database counts them.
+
+        Those without a time are read, so that the exporter can tell of them, and not counted where
+        there is a time frame.
+
+        Raises:
+            SourceError: the database failed.
+        """
+        extract = self._dated.get(data_file)
+        if extract is None:
+            return 0
+        with self._reporting():
+            return int(self._session.value(f"SELECT count(*) FROM ({extract.query}) AS q"))
+
+    def size(self) -> int | None:
+        """Return about how many bytes of lines will be read, for progress."""
+        return self._size
+
+    def _estimated_size(self, extract: Extract) -> int:
+        # Here, for a connection that reads rows can be asked for nothing else.
+        return round(self._session.estimate(extract.query) * self._mean_size(extract))
+
+    def _mean_size(self, extract: Extract) -> float:
+        sizes: list[int] = []
+        with closing(self._session.lines(extract.query, extract.columns, limit=_SAMPLE)) as rows:
+            for line in rows:
+                sizes.append(len(line))
+                if sum(sizes) >= _LARGE_SAMPLE:
+                    break
+        return sum(sizes) / len(sizes) if sizes else 0.0
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a person should know of what was read, in sentences.
+
+        Raises:
+            SourceError: the database failed.
+        """
+        return (*self._notes, *self._told_of_orphans())
+
+    def _told_of_orphans(self) -> Iterator[str]:
+        for name, extract in self._all.items():
+            parent = self._all.get(extract.file.parent or "")
+            # Where nothing is left out, the exporter sees them for itself.
+            if parent is None or self._selected[name] == extract:
+                continue
+            statement = orphans(extract, parent)
+            with self._reporting():
+                count = 0 if statement is None else int(self._session.value(statement))
+            if count:
+                yield (
+                    f"{count} records of {name} belong to no record of {parent.file.name} at all, "
+                    "so no time frame selects them"
+                )

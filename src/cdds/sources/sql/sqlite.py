@@ -1,0 +1,276 @@
+"""SQLite as a source: rows are read in this process, and written as JSON here.
+
+    query --> rows of values --> a mapping of properties, without NULLs --> lines
+
+Place: one of the two databases of this room. SQLite has types of values and not of columns, so a
+declared type is a hint, and each value is taken for what it is. It never writes to the database.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+import attrs
+import orjson
+import pybase64
+from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.pool import NullPool
+
+from cdds.database import shown
+from cdds.errors import SourceError
+from cdds.sources.sql.columns import Column, Kind
+from cdds.sources.sql.json_text import json_text
+from cdds.sources.sql.quoting import identifier
+from cdds.timestamps import parse_timestamp
+
+_WAIT = 30
+"""The seconds to wait for a database that others hold locked."""
+_STEPS = 20_000
+"""After so many steps of its machine, SQLite asks whether it may go on."""
+
+Convert: TypeAlias = Callable[[Any], Any]
+
+
+@attrs.frozen
+class SQLite:
+    """A file of SQLite, which is only read.
+
+    Attributes:
+        url: where it is.
+        timeout: how long it may take to find the next rows; None for as long as it wants.
+    """
+
+    url: URL = attrs.field(repr=False)
+    timeout: timedelta | None
+
+    dialect = sqlite.dialect(paramstyle="named")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SQLiteSnapshot]:
+        """Open a transaction that reads what is committed now, and nothing that comes later."""
+        if self.url.database in {None, "", ":memory:"}:
+            raise SourceError("a database in memory has nothing to be exported; give a file")
+        if not Path(str(self.url.database)).is_file():
+            raise SourceError(f"the database {shown(self.url)}: there is no such file")
+        engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
+        connection = engine.connect()
+        try:
+            driver: Any = connection.connection.driver_connection
+            yield SQLiteSnapshot(connection, driver, self.timeout)
+        finally:
+            connection.invalidate()
+            connection.close()
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """The errors of the driver, which is spoken to past SQLAlchemy."""
+        return (sqlite3.Error,)
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"file:{quote(str(self.url.database))}?mode=ro",
+            uri=True,
+            timeout=_WAIT,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+
+class SQLiteSnapshot:
+    """A transaction that reads."""
+
+    def __init__(
+        self, connection: Connection, driver: sqlite3.Connection, timeout: timedelta | None
+    ) -> None:
+        self.connection = connection
+        self._driver = driver
+        self._until = math.inf
+        self._timeout = math.inf if timeout is None else timeout.total_seconds()
+        driver.create_function("cdds_moment", 1, _microseconds, deterministic=True)
+        driver.execute("BEGIN")
+        driver.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on it is fixed
+        if timeout is not None:
+            driver.set_progress_handler(self._is_late, _STEPS)
+
+    def value(self, statement: str) -> Any:
+        """Return the one value that a statement finds."""
+        self._begin()
+        return self._driver.execute(statement).fetchone()[0]
+
+    def estimate(self, query: str) -> float:
+        """Return how many rows a query finds: SQLite does not guess."""
+        return float(self.value(f"SELECT count(*) FROM ({query}) AS q"))
+
+    def describe(self, query: str) -> list[tuple[str, Kind]]:
+        """Return the columns of a query, and what they were declared to hold."""
+        self._begin()
+        # Only a view tells of which columns of tables those of a query are.
+        self._driver.execute(f"CREATE TEMP VIEW cdds_columns AS SELECT * FROM ({query}) AS q")
+        try:
+            found = self._driver.execute("PRAGMA temp.table_info(cdds_columns)").fetchall()
+        finally:
+            self._driver.execute("DROP VIEW temp.cdds_columns")
+        names = [name for _, name, *_ in found]
+        _refuse_alike(names)
+        return [(name, _kind(declared)) for _, name, declared, *_ in found]
+
+    def is_within(
+        self, columns: Sequence[Column], start: datetime | None, end: datetime | None
+    ) -> str | None:
+        """Return the condition that the first of some columns that is there lies in a span.
+
+        What is no time passes, so that it is refused and not left out in silence.
+        """
+        names = [f"nullif(q.{identifier(column.name)}, '')" for column in columns]
+        first = names[0] if len(names) == 1 else f"coalesce({', '.join(names)})"
+        moment = f"cdds_moment({first})"
+        bounds = [
+            f"{moment} {sign} {_since_epoch(border)}"
+            for sign, border in ((">=", start), ("<", end))
+            if border is not None
+        ]
+        return f"({moment} IS NULL OR ({' AND '.join(bounds)}))" if bounds else None
+
+    def ascii_lower(self, column: Column) -> str:
+        """Return a column as a text whose ASCII letters are small."""
+        return f"lower(CAST(q.{identifier(column.name)} AS TEXT))"
+
+    def is_odd(self, column: Column) -> str:
+        """Return the condition that a text holds what is not ASCII."""
+        name = f"q.{identifier(column.name)}"
+        return f"length(CAST({name} AS BLOB)) <> length({name})"
+
+    def lines(
+        self,
+        query: str,
+        columns: Sequence[Column],
+        *,
+        at_once: int | None = None,  # noqa: ARG002 (SQLite reads row by row)
+        limit: int | None = None,
+    ) -> Generator[bytes]:
+        """Yield the rows of a query as lines of JSON."""
+        wanted = ", ".join(f"q.{identifier(column.name)}" for column in columns)
+        statement = f"SELECT {wanted} FROM ({query}) AS q"
+        if limit is not None:
+            statement += f" LIMIT {limit}"
+        makers = [(column.label, _converter(column)) for column in columns]
+        self._begin()
+        with closing(self._driver.execute(statement)) as cursor:
+            for row in cursor:  # one by one, for each may be large
+                record = {
+                    name: value if convert is None else convert(value)
+                    for (name, convert), value in zip(makers, row, strict=True)
+                    if value is not None
+                }
+                yield orjson.dumps(record, None, orjson.OPT_APPEND_NEWLINE)
+                self._begin()
+
+    def _begin(self) -> None:
+        self._until = time.monotonic() + self._timeout
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._until
+
+
+def _refuse_alike(names: Sequence[str]) -> None:
+    """Refuse columns of one name: SQLite, which does not tell case, numbers the later ones."""
+    known = {name.lower() for name in names}
+    for name in names:
+        first, _, number = name.rpartition(":")
+        if number.isdecimal() and first.lower() in known:
+            raise SourceError(
+                f"a query has two columns of the name {first!a}; give them other names with AS"
+            )
+
+
+def _kind(declared: str) -> Kind:
+    words = declared.upper()
+    if "BOOL" in words:
+        return Kind.BOOLEAN
+    if "TIMESTAMP" in words or "DATETIME" in words:
+        return Kind.TIMESTAMP
+    return Kind.JSON if words.startswith("JSON") else Kind.ANY
+
+
+def _converter(column: Column) -> Convert | None:
+    """Return what makes a value of JSON of a value that is not NULL; None where it is one."""
+    if column.holds_json or (column.kind is Kind.JSON and not column.wants("string")):
+        return _json
+    if column.wants("string"):
+        return _time_text if column.kind is Kind.TIMESTAMP else _text
+    if column.wants("boolean") or (column.kind is Kind.BOOLEAN and not column.wants("integer")):
+        return _boolean
+    return _time if column.kind is Kind.TIMESTAMP else _plain
+
+
+def _json(value: Any) -> Any:
+    """Return JSON as it stands; what is none as a text, which the schema refuses."""
+    if not isinstance(value, (str, bytes)):
+        return _plain(value)
+    given = value.encode() if isinstance(value, str) else value
+    text = json_text(given)
+    return given.decode("utf-8", "backslashreplace") if text is None else orjson.Fragment(text)
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    return _binary(value) if isinstance(value, bytes) else str(value)
+
+
+def _time_text(value: Any) -> Any:
+    return _time(value) if isinstance(value, str) else _text(value)
+
+
+def _time(value: Any) -> Any:
+    """Return a date and a time of day in ISO 8601 in UTC; anything else as it is."""
+    if not isinstance(value, str):
+        return _plain(value)
+    try:
+        moment = parse_timestamp(value)
+    except (ValueError, OverflowError):
+        return value
+    precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+def _boolean(value: Any) -> Any:
+    return bool(value) if value in {0, 1} else _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return _binary(value)
+    # JSON has no infinity, and a text says what the number was.
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _binary(value: bytes) -> str:
+    return pybase64.b64encode_as_string(value)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def _microseconds(value: Any) -> int | None:
+    """Return a moment as SQL can compare it; None for what is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return _since_epoch(parse_timestamp(value))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _since_epoch(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
