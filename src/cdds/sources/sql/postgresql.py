@@ -49,7 +49,7 @@ _FETCH = 1024 * 1024
 _MOST_ROWS = 2000
 _GROWTH = 16
 """How many times as many rows may be fetched as the time before."""
-_AT_ONCE = 4
+_AT_ONCE = 2
 """The most rows that the driver holds at once."""
 _MOST_HELD = 4 * _FETCH
 """So many bytes are held at most, besides one row, where rows are larger than those before."""

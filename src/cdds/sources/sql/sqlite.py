@@ -95,7 +95,7 @@ class SQLiteSnapshot:
         self._driver = driver
         self._until = math.inf
         self._timeout = math.inf if timeout is None else timeout.total_seconds()
-        driver.create_function("cdds_moment", 1, _microseconds, deterministic=True)
+        driver.create_function("cdds_is_within", 3, _is_within, deterministic=True)
         driver.execute("BEGIN")
         driver.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on it is fixed
         if timeout is not None:
@@ -132,13 +132,11 @@ class SQLiteSnapshot:
         """
         names = [f"nullif(q.{identifier(column.name)}, '')" for column in columns]
         first = names[0] if len(names) == 1 else f"coalesce({', '.join(names)})"
-        moment = f"cdds_moment({first})"
-        bounds = [
-            f"{moment} {sign} {_since_epoch(border)}"
-            for sign, border in ((">=", start), ("<", end))
-            if border is not None
-        ]
-        return f"({moment} IS NULL OR ({' AND '.join(bounds)}))" if bounds else None
+        if start is None and end is None:
+            return None
+        borders = ("NULL" if border is None else _since_epoch(border) for border in (start, end))
+        # One call for a row: SQLite would make each call that an expression has.
+        return "cdds_is_within({}, {}, {})".format(first, *borders)
 
     def ascii_lower(self, column: Column) -> str:
         """Return a column as a text whose ASCII letters are small."""
@@ -262,14 +260,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def _microseconds(value: Any) -> int | None:
-    """Return a moment as SQL can compare it; None for what is none."""
+def _is_within(value: Any, start: int | None, end: int | None) -> bool:
+    """Tell whether a text is a moment in a span of microseconds, or none at all."""
     if not isinstance(value, str):
-        return None
+        return True
     try:
-        return _since_epoch(parse_timestamp(value))
+        moment = _since_epoch(parse_timestamp(value))
     except (ValueError, OverflowError):
-        return None
+        return True
+    return (start is None or start <= moment) and (end is None or moment < end)
 
 
 def _since_epoch(moment: datetime) -> int:
