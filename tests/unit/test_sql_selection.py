@@ -19,6 +19,7 @@ from sql_tables import DATABASES, execute, insert, records, taken
 
 from cdds.model import DataFile, Dataset, Job, Selection, Timeframe
 from cdds.sources import Records, Sql
+from cdds.timestamps import parse_timestamp
 
 each_database = pytest.mark.parametrize("kind", DATABASES)
 
@@ -161,7 +162,7 @@ FORMS = {"sqlite": ["text", "timestamp", ""], "postgresql": ["timestamptz", "tex
     borders=st.lists(MOMENTS, min_size=1, max_size=5).map(sorted),
     wanted=st.none() | st.lists(MEDIA.filter(lambda name: name and name.strip()), min_size=1),
 )
-@settings(max_examples=50)
+@settings(max_examples=40)
 def test_consecutive_windows_give_each_record_once(
     urls: Any, kind: str, data: Any, calls: list[Call], borders: list[datetime], wanted: Any
 ) -> None:
@@ -210,7 +211,7 @@ def test_a_window_holds_its_start_and_not_its_end(
 @each_database
 @given(calls=st.lists(CALL, max_size=8), media=st.none() | st.just(["chat"]))
 @example([Call(None, None, "chat", 0, True)], None)
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_the_count_is_what_is_exported(
     urls: Any, kind: str, calls: list[Call], media: list[str] | None
 ) -> None:
@@ -324,3 +325,22 @@ def test_what_is_no_time_is_refused_and_not_left_out(urls: Any, kind: str, value
     assert [call["key"] for call in found["call"]] == ["c"]
     assert [(reject.key, reject.field) for reject in tally.rejects] == [("a", "at")]
     assert tally.undated == 1
+
+
+@given(
+    st.one_of(
+        st.text(max_size=40),
+        st.from_regex(
+            r"\s*[0-9]{1,5}(-?W?[0-9]{1,3}){0,2}([T t][0-9:.,]{0,20})?([Zz+-][0-9:]{0,8})?"
+        ),
+        st.datetimes().map(str),
+    )
+)
+@settings(max_examples=500)
+def test_any_text_is_a_time_or_is_refused(text: str) -> None:
+    """A database asks for each row, and could not say what else goes wrong."""
+    try:
+        moment = parse_timestamp(text)
+    except (ValueError, OverflowError):
+        return
+    assert moment.tzinfo is UTC
