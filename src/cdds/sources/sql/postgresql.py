@@ -136,6 +136,8 @@ class PostgreSQL:
 class PostgreSQLSnapshot:
     """A transaction that reads."""
 
+    answers_midway = False
+
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._driver: Any = connection.connection.driver_connection

@@ -19,6 +19,8 @@ class Session(Protocol):
     """A transaction that reads what was committed when it began, and nothing that came later."""
 
     connection: Connection
+    answers_midway: bool
+    """Whether it can be asked for something else while rows are read."""
 
     def value(self, statement: str) -> Any:
         """Return the one value that a statement finds."""

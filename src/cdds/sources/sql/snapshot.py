@@ -6,9 +6,9 @@ Place: what a source of SQL hands to the exporter: lines, counts and sizes.
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -22,8 +22,6 @@ from cdds.sources.sql.session import Session
 _SAMPLE = 64
 _LARGE_SAMPLE = 1024 * 1024
 """So many rows, or bytes where they are large, tell how large a record is."""
-
-_log = logging.getLogger(__name__)
 
 
 class SqlSnapshot:
@@ -55,8 +53,8 @@ class SqlSnapshot:
         self._pace = pace
         self._reporting = reporting
         self._notes = notes
-        with reporting():
-            self._size = sum(map(self._estimated_size, self._selected.values()))
+        if not session.answers_midway:
+            _ = self._size
 
     def has(self, data_file: str) -> bool:
         """Return whether there is a query for a data file."""
@@ -97,11 +95,19 @@ class SqlSnapshot:
             return int(self._session.value(f"SELECT count(*) FROM ({extract.query}) AS q"))
 
     def size(self) -> int | None:
-        """Return about how many bytes of lines will be read, for progress."""
+        """Return about how many bytes of lines will be read, for progress.
+
+        Raises:
+            SourceError: the database failed.
+        """
         return self._size
 
+    @cached_property
+    def _size(self) -> int:
+        with self._reporting():
+            return sum(map(self._estimated_size, self._selected.values()))
+
     def _estimated_size(self, extract: Extract) -> int:
-        # Here, for a connection that reads rows can be asked for nothing else.
         return round(self._session.estimate(extract.query) * self._mean_size(extract))
 
     def _mean_size(self, extract: Extract) -> float:

@@ -88,6 +88,8 @@ class SQLite:
 class SQLiteSnapshot:
     """A transaction that reads."""
 
+    answers_midway = True
+
     def __init__(
         self, connection: Connection, driver: sqlite3.Connection, timeout: timedelta | None
     ) -> None:
