@@ -19,6 +19,7 @@ from world import World
 
 from cdds.catalog import ArtifactEntry, Catalog, JobEntry, JobSettings, RunEntry, Transaction
 from cdds.catalog.artifacts import Artifacts
+from cdds.catalog.engine import reporting
 from cdds.catalog.jobs import Jobs
 from cdds.catalog.runs import Runs
 from cdds.catalog.tables import IN_PROGRESS, JOBS, RUNS
@@ -313,7 +314,7 @@ def no_rollback() -> AbstractContextManager[object]:
 
     @contextmanager
     def begin(self: Any, *, writes: bool) -> Iterator[Connection]:
-        with self._turn, self._engine.connect() as connection:
+        with self._turn, reporting(self._engine), self._engine.connect() as connection:
             connection.execution_options(cdds_writes=writes)
             transaction = connection.begin()
             try:

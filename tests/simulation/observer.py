@@ -185,6 +185,8 @@ class Observer:
             self._check(old["status"] == "in progress", "a run was cancelled after its end", new)
             return None
         self._check(old["status"] == "in progress", "a run ended twice", (old, new))
+        if new["status"] == "in progress":  # it was cancelled once more
+            return None
         run = self._runs.pop(new["id"])
         run.status, run.error = new["status"], new["error"] or ""
         self._end(run, asked_to_stop=bool(old["cancel_requested"]))
