@@ -11,6 +11,9 @@ from observer import Violation
 from simulation import Scale, simulate
 
 SHORT = Scale(days=0.5, jobs=15)
+RESTLESS = Scale(days=0.5, jobs=15, edits_a_day=1600)
+"""A world whose users change their jobs so often that they do while these run."""
+
 SEEDS_FOR_A_MUTANT = 30
 
 
@@ -37,3 +40,4 @@ def test_each_bug_is_found(name: str) -> None:
     with pytest.raises(Violation, match="seed"), MUTANTS[name]():
         for seed in range(SEEDS_FOR_A_MUTANT):
             simulate(seed, SHORT)
+            simulate(seed, RESTLESS)
