@@ -112,19 +112,15 @@ class Contents:
     def _blocks(self, file: DataFile, order: int) -> Iterator[_GateTask]:
         if any(child.parent == file.name and self._has(child) for child in self._files):
             self._keys[file.name] = KeySet()
-        chain = _chain(self._job, file)
-        tell_key = ToldKey(file, chain and chain.alone)
-        gate = Gate(
-            file,
+        gate = gate_of(
             self._job,
+            file,
             self.tally,
             order=order,
             parents=self._keys.get(file.parent) if file.parent else None,
             keys=self._keys.get(file.name),
-            change=chain,
-            tell_key=tell_key,
         )
-        for lines in self._lines(file, tell_key):
+        for lines in self._lines(file):
             self._on_lines(lines)
             yield _GateTask(gate, lines)
 
@@ -132,10 +128,10 @@ class Contents:
         snapshot = self._snapshot
         return snapshot.has(file.name) if isinstance(snapshot, PartialSnapshot) else True
 
-    def _lines(self, file: DataFile, tell_key: ToldKey) -> Iterator[Lines]:
+    def _lines(self, file: DataFile) -> Iterator[Lines]:
         if isinstance(self._snapshot, LineSnapshot):
             return self._snapshot.lines(file.name)
-        return lines_of(self._located(file), file, tell_key)
+        return lines_of(self._located(file), file, _told_key(file, _chain(self._job, file)))
 
     def _located(self, file: DataFile) -> Iterator[Located]:
         if isinstance(self._snapshot, LocatedSnapshot):
@@ -146,6 +142,33 @@ class Contents:
         for item in located:
             self._on_record()
             yield item
+
+
+def gate_of(
+    job: Job,
+    file: DataFile,
+    tally: Tally,
+    *,
+    order: int = 0,
+    parents: KeySet | None = None,
+    keys: KeySet | None = None,
+) -> Gate:
+    """Return the gate of a data file's records, which makes the job's transforms too."""
+    chain = _chain(job, file)
+    return Gate(
+        file,
+        job,
+        tally,
+        order=order,
+        parents=parents,
+        keys=keys,
+        change=chain,
+        tell_key=_told_key(file, chain),
+    )
+
+
+def _told_key(file: DataFile, chain: Chain | None) -> ToldKey:
+    return ToldKey(file, chain and chain.alone)
 
 
 def _chain(job: Job, file: DataFile) -> Chain | None:
