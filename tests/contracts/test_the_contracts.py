@@ -45,6 +45,7 @@ class Source:
         yield self.snapshot_of(self.given, dataset, selection)
 
     unknown_is_refused = True
+    tells_undated = False
 
     def snapshot_of(self, given, dataset, selection):
         return Snapshot(given, dataset, selection)
@@ -192,6 +193,27 @@ SOURCE_FAULTS = {
         "",
         "test_a_window_holds_nothing_else",
     ),
+    "what has no moment is passed on and not said to be": (
+        """
+        def is_in(self, record, file):
+            return super().is_in(record, file) or not self.moment(record, file)
+        """,
+        "",
+        "test_a_window_holds_nothing_else",
+    ),
+    "what has no moment is said to be passed on": (
+        "",
+        "tells_undated = True",
+        "test_a_window_holds_nothing_else",
+    ),
+    "what has no moment is passed on and said to be": (
+        """
+        def is_in(self, record, file):
+            return super().is_in(record, file) or not self.moment(record, file)
+        """,
+        "tells_undated = True",
+        None,
+    ),
     "case matters": (
         """
         def has_type(self, record, file):
@@ -314,6 +336,7 @@ class Faulty(Source):
 
 class TestFaulty(SourceContract):
     selects = True
+    tells_undated = Faulty.tells_undated
     many = 2000
 
     @pytest.fixture
