@@ -301,6 +301,25 @@ SOURCE_FAULTS = {
         "",
         "test_its_size_is_told_once_and_for_all",
     ),
+    "the size is no number of bytes": (
+        "def size(self): return -1",
+        "",
+        "test_its_size_is_told_once_and_for_all",
+    ),
+    "the size is reckoned, and too small": (
+        """
+        def size(self):
+            return 1
+
+        def lines(self, data_file):
+            at = 0
+            for number, line in enumerate(lines_of(self, data_file), start=1):
+                at += len(line)
+                yield Lines(line, number, 1, "", at)
+        """,
+        "",
+        None,
+    ),
 }
 
 ALSO = {

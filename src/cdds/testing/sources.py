@@ -346,22 +346,19 @@ class SourceContract:
     def test_its_size_is_told_once_and_for_all(
         self, new_source: NewSource, dataset: Dataset
     ) -> None:
-        """A `SizedSnapshot` says the same before and after it is read, and never less than is read.
+        """A `SizedSnapshot` says the same before and after it is read: about how many bytes.
 
-        Or it says None, where it does not know.
+        Or it says None, where it does not know. It may have reckoned, so less may be read, or more.
         """
         with new_source(self._few(dataset)).snapshot(dataset, _ALL) as snapshot:
             if not isinstance(snapshot, SizedSnapshot):
                 pytest.skip("it does not tell its size")
             before = snapshot.size()
-            at = 0
             for file in dataset.files:
-                list(snapshot.records(file.name))
-                if isinstance(snapshot, LineSnapshot):
-                    origins = {lines.origin: lines.at for lines in snapshot.lines(file.name)}
-                    at += sum(origins.values())
+                for _ in snapshot.records(file.name):
+                    assert snapshot.size() == before
             assert snapshot.size() == before
-            assert before is None or before >= at
+            assert before is None or (type(before) is int and before >= 0)
 
     # --- the whole way ----------------------------------------------------------------------------
 
