@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 from archives import archive, lines_of
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
@@ -147,8 +147,8 @@ def model_keep(value: Any, paths: list[Path]) -> Any:
     if () in paths:
         return value
     if isinstance(value, list):
-        starred = [path[1:] for path in paths if path[0] == "*"]
-        new = [model_keep(item, starred or paths) for item in value]
+        each = [path[1:] if path[0] == "*" else path for path in paths]
+        new = [model_keep(item, each) for item in value]
     elif isinstance(value, dict):
         below = {k: [path[1:] for path in paths if path[0] in {k, "*"}] for k in value}
         found = {k: model_keep(v, below[k]) if below[k] else GONE for k, v in value.items()}
@@ -198,6 +198,16 @@ def test_keep_keeps_what_the_paths_name_and_nothing_else(
     once = value(record, t.Keep(*texts(paths)))
     assert once == model_keep(record, paths)
     assert value(once, t.Keep(*texts(paths))) == once
+
+
+@given(RECORDS, st.lists(PATHS, min_size=1, max_size=3))
+@example({"A": [{"B": 1, "C": 2}]}, [("A", "*", "B"), ("A", "C")])
+def test_what_is_kept_is_what_a_drop_would_reach(record: dict[str, Any], paths: list[Path]) -> None:
+    """One path means the same to both: what Drop reaches in a record is there after Keep."""
+    kept = value(record, t.Keep(*texts(paths)))
+    for path in paths:
+        once = value(record, t.Drop(*texts([path])))
+        assert (once == record) == (value(kept, t.Drop(*texts([path]))) == kept)
 
 
 @given(RECORDS, st.sampled_from(NAMES))
