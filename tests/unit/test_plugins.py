@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -20,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cdds
-from cdds import plugins
+from cdds import plugins, protocols
 from cdds.errors import CddsError, JobError, PluginError, SourceError
 from cdds.sinks import open_sink
 from cdds.sources import Records, open_source
@@ -324,6 +325,15 @@ def test_the_command_lists_all_and_says_what_is_broken(
     table = capfd.readouterr().out
     assert "cdds-crm" in table
     assert "RuntimeError at broken.py:1" in table
+
+
+def test_the_guide_names_each_ability_of_a_snapshot() -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/write-a-plugin.md").read_text()
+    told = page.partition("**More abilities**")[2].partition("`cdds.protocols`")[0]
+    kinds = [kind for name, kind in vars(protocols).items() if name.endswith("Snapshot")]
+    abilities = {name for kind in kinds for name in vars(kind) if name[0] != "_"} - {"records"}
+    assert {"lines", "count", "notes"} <= abilities
+    assert set(re.findall(r"`(\w+)`", told)) == abilities
 
 
 # The example package, which is installed as any other
