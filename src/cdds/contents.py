@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -26,7 +26,10 @@ from cdds.protocols import (
     PartialSnapshot,
     Snapshot,
 )
-from cdds.records import Change, Gate, KeySet, Tally, Verdict, json_of_value, lines_of
+from cdds.records import Gate, KeySet, Tally, ToldKey, Verdict, json_of_value, lines_of
+
+if TYPE_CHECKING:
+    from cdds.transforms import Chain
 
 
 @attrs.frozen
@@ -109,27 +112,17 @@ class Contents:
     def _blocks(self, file: DataFile, order: int) -> Iterator[_GateTask]:
         if any(child.parent == file.name and self._has(child) for child in self._files):
             self._keys[file.name] = KeySet()
-        gate = Gate(
-            file,
+        gate = gate_of(
             self._job,
+            file,
             self.tally,
             order=order,
             parents=self._keys.get(file.parent) if file.parent else None,
             keys=self._keys.get(file.name),
-            change=self._change(file),
         )
         for lines in self._lines(file):
             self._on_lines(lines)
             yield _GateTask(gate, lines)
-
-    def _change(self, file: DataFile) -> Change | None:
-        transforms = self._job.transforms.get(file.name)
-        if not transforms:
-            return None
-        from cdds.transforms import Chain  # few exports need it
-
-        check = Verdict(self._job.schema_of(file) if self._job.validate else None).check
-        return Chain(transforms, json_of_value, check)
 
     def _has(self, file: DataFile) -> bool:
         snapshot = self._snapshot
@@ -138,7 +131,7 @@ class Contents:
     def _lines(self, file: DataFile) -> Iterator[Lines]:
         if isinstance(self._snapshot, LineSnapshot):
             return self._snapshot.lines(file.name)
-        return lines_of(self._located(file), file)
+        return lines_of(self._located(file), file, _told_key(file, _chain(self._job, file)))
 
     def _located(self, file: DataFile) -> Iterator[Located]:
         if isinstance(self._snapshot, LocatedSnapshot):
@@ -149,6 +142,43 @@ class Contents:
         for item in located:
             self._on_record()
             yield item
+
+
+def gate_of(
+    job: Job,
+    file: DataFile,
+    tally: Tally,
+    *,
+    order: int = 0,
+    parents: KeySet | None = None,
+    keys: KeySet | None = None,
+) -> Gate:
+    """Return the gate of a data file's records, which makes the job's transforms too."""
+    chain = _chain(job, file)
+    return Gate(
+        file,
+        job,
+        tally,
+        order=order,
+        parents=parents,
+        keys=keys,
+        change=chain,
+        tell_key=_told_key(file, chain),
+    )
+
+
+def _told_key(file: DataFile, chain: Chain | None) -> ToldKey:
+    return ToldKey(file, chain and chain.alone)
+
+
+def _chain(job: Job, file: DataFile) -> Chain | None:
+    transforms = job.transforms.get(file.name)
+    if not transforms:
+        return None
+    from cdds.transforms import Chain  # few exports need it
+
+    check = Verdict(job.schema_of(file) if job.validate else None).check
+    return Chain(transforms, json_of_value, check)
 
 
 def schema_text(job: Job, file: DataFile) -> bytes:

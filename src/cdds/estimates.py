@@ -1,7 +1,8 @@
 """A dry run: what an export would hold, with nothing sealed and nothing stored.
 
 Place: beside the exporter, whose first stages it goes through. A source that can count is asked,
-and a sample tells the sizes; any other is read, validated and packed as for an export.
+and a sample that has passed the gate and its transforms tells the sizes; any other is read,
+validated and packed as for an export.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import attrs
 
 from cdds import manifest
 from cdds.archive import Entry, Packager
-from cdds.contents import Contents, schema_text
+from cdds.contents import Contents, gate_of, schema_text
 from cdds.model import DataFile, Job
 from cdds.protocols import CountedSnapshot, LineSnapshot, NotingSnapshot, Snapshot, Source
+from cdds.records import Tally
 from cdds.reject import Reject
 
 _NO_RUN = "00000000-0000-0000-0000-000000000000"
@@ -132,13 +134,19 @@ def _counted(job: Job, snapshot: CountedSnapshot, lines: LineSnapshot) -> Estima
 
 
 def _sampled(job: Job, lines: LineSnapshot, file: DataFile) -> tuple[float, float]:
-    """Return the mean size of a record as a line, and of what it takes in an archive."""
+    """Return the mean size of a record as a line, and of what it takes in an archive.
+
+    Raises:
+        CddsError: a record of the sample is one that the export would fail for.
+    """
     reading = lines.lines(file.name)
     sample = list(islice(reading, _SAMPLE))
     if isinstance(reading, Generator):
         reading.close()  # so that the source can be asked for something else
-    count = sum(batch.count for batch in sample)
-    data = [batch.data for batch in sample]
+    tally = Tally(job.on_invalid, job.max_rejects)
+    gate = gate_of(job, file, tally)
+    data = [gate(batch) for batch in sample]
+    count = tally.records.get(file.name, 0)
     packed = _packed_size(job, file.name, data)
     return sum(map(len, data)) / max(count, 1), packed / max(count, 1)
 

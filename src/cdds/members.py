@@ -1,15 +1,15 @@
 """Opens a JSON object or array one level deep: its members stay the bytes that they are.
 
 Place: near the ground, for what changes some members of a record and must leave the others as they
-were written: numbers of any length, floats, escapes. It reads no value, and it loses none: a name
-that comes twice is refused.
+were written: numbers of any length, floats, escapes. It changes no value, and it loses none: a name
+that comes twice is refused, and so is what is no JSON, to the last character.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 
@@ -26,6 +26,7 @@ TWICE = "it has a member that comes twice, so it cannot be changed without a los
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _SPACE = " \t\r\n"
+_WHAT = {"{": "object", "[": "array"}
 _read = json.JSONDecoder().raw_decode
 
 
@@ -53,7 +54,8 @@ def elements_of(text: bytes | msgspec.Raw) -> list[Node]:
     try:
         return list(_ARRAY.decode(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return [raw for _, raw in _items(bytes(text))]
+        pass
+    return [raw for _, raw in _items(bytes(text), "[")]
 
 
 def json_of(node: Node) -> bytes:
@@ -101,35 +103,49 @@ def _squeezed(text: bytes) -> bytes:
 
 def _with_care(text: bytes) -> Members:
     """Return the members of an object that holds lone surrogates, or escapes in its names."""
-    pairs = list(_items(text))
-    if any(name is None for name, _ in pairs) or not text.lstrip().startswith(b"{"):
-        raise Refusal("it is no JSON object")
+    pairs = _items(text, "{")
     members = dict(pairs)
     if len(members) != len(pairs):
         raise Refusal(TWICE)
-    return {str(name): raw for name, raw in members.items()}
+    return members
 
 
-def _items(text: bytes) -> Iterator[tuple[str | None, msgspec.Raw]]:
-    """Yield the names and values of an object, or the values of an array."""
+def _items(text: bytes, opening: str) -> list[tuple[str, msgspec.Raw]]:
+    """Return the names and values of an object, or the values of an array with empty names.
+
+    Raises:
+        Refusal: it is neither an object nor an array, as `opening` says, or is nested too deeply.
+    """
     fault = ""
+    found: list[tuple[str, msgspec.Raw]] = []
     try:
-        found = list(_scanned(text.decode("utf-8")))
+        written = text.decode("utf-8").strip(_SPACE)
+        json.loads(
+            written, parse_constant=_refused
+        )  # for what is cut up below is looked at no more
+        if written.startswith(opening):
+            found = list(_scanned(written))
+        else:
+            fault = f"it is no JSON {_WHAT[opening]}"
     except RecursionError:
         fault = TOO_DEEP
-    except (ValueError, IndexError):  # what is no JSON, no UTF-8, or ends too early
+    except ValueError:  # what is no JSON, or no UTF-8
         fault = "it is not JSON, or holds a number too long to be read"
     if fault:  # outside the handler: its context would hold the text
         raise Refusal(fault)
-    yield from found
+    return found
 
 
-def _scanned(text: str) -> Iterator[tuple[str | None, msgspec.Raw]]:
-    at = _skip(text, 0)
-    is_object, end = text[at] == "{", "}" if text[at] == "{" else "]"
-    at = _skip(text, at + 1)
-    while text[at] != end:
-        name = None
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _scanned(text: str) -> Iterator[tuple[str, msgspec.Raw]]:
+    """Yield the names and values of an object or an array that is known to be JSON."""
+    is_object, end = text[0] == "{", len(text) - 1
+    at = _skip(text, 1)
+    while at < end:
+        name = ""
         if is_object:
             name, at = _read(text, at)
             at = _skip(text, _skip(text, at) + 1)  # behind the colon

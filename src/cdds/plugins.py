@@ -52,6 +52,8 @@ _BUILTIN: Mapping[Kind, Mapping[str, str]] = {
 _MAKES = {"source": "snapshot", "sink": "create"}
 """The method by which that which a plugin returns is known."""
 
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
 _SCHEME = re.compile(r"[a-z][a-z0-9.-]*")  # RFC 3986, section 3.1, without the plus
 _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(:\s*(?P<object>[\w.]+)\s*)?(\[.*\]\s*)?")
 
@@ -95,6 +97,8 @@ class Plugin:
                 found = getattr(found, name) if name else found
             except AttributeError as error:
                 raise self._broken(f"{match['module']} has no {match['object']}") from error
+            except (Exception, SystemExit) as error:  # a module may import on being asked
+                raise self._not_imported(error) from error
         if not callable(found):
             reference = printable(self.reference)
             raise self._broken(f"{reference} is a {type(found).__name__}, no class or function")
@@ -123,17 +127,21 @@ class Plugin:
     def _import(self, module: str) -> Any:
         try:
             return importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            missing = printable(error.name or "that it needs")
-            raise self._broken(f"there is no module {missing}") from error
         except (Exception, SystemExit) as error:
-            raise self._broken(f"importing it failed with {_place(error)}") from error
+            raise self._not_imported(error) from error
+
+    def _not_imported(self, error: BaseException) -> PluginError:
+        if isinstance(error, ModuleNotFoundError):
+            missing = printable(error.name or "that it needs")
+            return self._broken(f"there is no module {missing}")
+        return self._broken(f"importing it failed with {_place(error)}")
 
     def _check(self, factory: Factory, url: str, options: Mapping[str, Any]) -> None:
         """Refuse options that it does not take.
 
         Raises:
             JobError: there are such, or one is missing.
+            PluginError: it takes no URL, or more than that.
         """
         try:
             signature = inspect.signature(factory)
@@ -141,8 +149,25 @@ class Plugin:
             return
         try:
             signature.bind(url, **options)
-        except TypeError as error:  # whose text holds the name of an option, and no value
-            raise JobError(f"the {self} cannot be opened like that: {error}") from None
+        except TypeError:
+            raise self._not_opened(signature, options) from None
+
+    def _not_opened(self, signature: inspect.Signature, options: Mapping[str, Any]) -> CddsError:
+        """Return what is wrong with options, or with what takes them; no value is told."""
+        parameters = list(signature.parameters.values())
+        if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
+            return self._broken("it takes no URL")
+        named = [one for one in parameters[1:] if one.kind in _BY_NAME]
+        names = sorted(one.name for one in named)
+        takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
+        for name in options:
+            if name not in names and (not takes_any or name == parameters[0].name):
+                known = f"it takes {', '.join(names)}" if names else "it takes none"
+                return JobError(f"the {self} takes no option {printable(name)}; {known}")
+        for one in named:
+            if one.default is one.empty and one.name not in options:
+                return JobError(f"the {self} needs the option {one.name}")
+        return self._broken("it cannot be called with a URL, and options by name")
 
     def _made(self, made: Any) -> Any:
         if not callable(getattr(made, _MAKES[self.kind], None)):
@@ -173,9 +198,14 @@ def offered(kind: Kind) -> tuple[Plugin, ...]:
 def find(kind: Kind, name: str) -> Plugin | None:
     """Return the plugin of that name, not loaded, or None where there is none.
 
+    What comes with the library has its name whoever else offers one.
+
     Raises:
         PluginError: several distributions offer one.
     """
+    for plugin in _builtin(kind):
+        if plugin.name == name:
+            return plugin
     found = [plugin for plugin in offered(kind) if plugin.name == name]
     if len(found) > 1:
         raise PluginError(
@@ -209,7 +239,9 @@ def failure(plugin: Plugin) -> str | None:
         KeyboardInterrupt: somebody stops it.
     """
     try:
-        find(plugin.kind, plugin.name)
+        used = find(plugin.kind, plugin.name)
+        if used is not None and used != plugin:
+            return f"the {plugin} is not used: {used} has its name, and comes with the library"
         plugin.load()
     except PluginError as error:
         return str(error)

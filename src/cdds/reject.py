@@ -18,7 +18,8 @@ class Reject:
         position: its line (for files of lines) or number, counted from 1.
         rule: the rule that it breaks, in words; never its content.
         field: the property concerned, where the schema names one.
-        key: the record's key, where it has a plausible one.
+        key: the record's key as the archive would have it, where it has a plausible one; None where
+            a transform drops it, or takes whole records.
     """
 
     data_file: str

@@ -51,6 +51,12 @@ def words(terminal: Terminal, certificate: Path, *ends: str | Path) -> list[str 
     return ["export", "--dataset", "interaction", "--recipient", certificate, "--to", target, *ends]
 
 
+def test_help_tells_of_the_source_that_needs_no_plugin(terminal: Terminal) -> None:
+    help_ = " ".join(terminal("export", "--help").out.split())
+    assert "ucs+sqlite:///FILE" in help_
+    assert "ucs+postgresql://USER@HOST/NAME" in help_
+
+
 def test_an_export_takes_the_url_of_a_source(
     bare: Terminal, crm: Site, rsa_key_and_certificate: tuple[Path, Path]
 ) -> None:

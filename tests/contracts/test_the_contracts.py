@@ -45,6 +45,7 @@ class Source:
         yield self.snapshot_of(self.given, dataset, selection)
 
     unknown_is_refused = True
+    tells_undated = False
 
     def snapshot_of(self, given, dataset, selection):
         return Snapshot(given, dataset, selection)
@@ -192,6 +193,27 @@ SOURCE_FAULTS = {
         "",
         "test_a_window_holds_nothing_else",
     ),
+    "what has no moment is passed on and not said to be": (
+        """
+        def is_in(self, record, file):
+            return super().is_in(record, file) or not self.moment(record, file)
+        """,
+        "",
+        "test_a_window_holds_nothing_else",
+    ),
+    "what has no moment is said to be passed on": (
+        "",
+        "tells_undated = True",
+        "test_a_window_holds_nothing_else",
+    ),
+    "what has no moment is passed on and said to be": (
+        """
+        def is_in(self, record, file):
+            return super().is_in(record, file) or not self.moment(record, file)
+        """,
+        "tells_undated = True",
+        None,
+    ),
     "case matters": (
         """
         def has_type(self, record, file):
@@ -279,6 +301,25 @@ SOURCE_FAULTS = {
         "",
         "test_its_size_is_told_once_and_for_all",
     ),
+    "the size is no number of bytes": (
+        "def size(self): return -1",
+        "",
+        "test_its_size_is_told_once_and_for_all",
+    ),
+    "the size is reckoned, and too small": (
+        """
+        def size(self):
+            return 1
+
+        def lines(self, data_file):
+            at = 0
+            for number, line in enumerate(lines_of(self, data_file), start=1):
+                at += len(line)
+                yield Lines(line, number, 1, "", at)
+        """,
+        "",
+        None,
+    ),
 }
 
 ALSO = {
@@ -314,6 +355,7 @@ class Faulty(Source):
 
 class TestFaulty(SourceContract):
     selects = True
+    tells_undated = Faulty.tells_undated
     many = 2000
 
     @pytest.fixture

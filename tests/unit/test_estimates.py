@@ -12,6 +12,7 @@ import pytest
 
 import cdds
 from cdds import sample
+from cdds import transforms as t
 from cdds.cli import main
 from cdds.errors import JobError, RecordError
 
@@ -75,6 +76,39 @@ def test_a_database_counts(
     assert set(found.files) >= {"manifest.json", "schema/interaction.json"}
     assert len(found.files) == len(exact.files)
     assert found.archive_size == pytest.approx(exact.archive_size, rel=0.2, abs=3000)
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        {"document": [t.Drop("CONTENT")]},
+        {"document": [t.Keep("ID", "ENTITYID")], "interaction": [t.Keep("IXNID")]},
+        {"interaction": [t.Apply(lambda text: text * 500, "SUBJECT")]},
+    ],
+)
+def test_a_database_is_sampled_as_transforms_change_it(
+    database: Path, transforms: dict[str, Any]
+) -> None:
+    source = cdds.sources.ContactHistory(database)
+    found = cdds.estimate(source, dataset="Interaction", transforms=transforms)
+    held: dict[str, Any] = {name: rows(source, name) for name in ("interaction", "document")}
+    exact = cdds.estimate(
+        cdds.sources.Records(**held), dataset="Interaction", transforms=transforms
+    )
+    assert (found.is_exact, exact.is_exact) == (False, True)
+    assert found.records == exact.records
+    assert found.sizes == pytest.approx(exact.sizes, rel=0.2)
+    assert found.archive_size == pytest.approx(exact.archive_size, rel=0.2, abs=3000)
+
+
+def test_a_sample_that_the_export_would_fail_for_fails_the_dry_run(database: Path) -> None:
+    def fail(_: object) -> object:
+        raise ValueError
+
+    source = cdds.sources.ContactHistory(database)
+    rule = {"document": [t.Apply(fail, "ID")]}
+    with pytest.raises(RecordError, match="the function"):
+        cdds.estimate(source, dataset="Interaction", transforms=rule)
 
 
 def rows(source: cdds.sources.ContactHistory, name: str) -> list[Any]:

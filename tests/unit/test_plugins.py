@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -20,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cdds
-from cdds import plugins
+from cdds import plugins, protocols
 from cdds.errors import CddsError, JobError, PluginError, SourceError
 from cdds.sinks import open_sink
 from cdds.sources import Records, open_source
@@ -95,6 +96,21 @@ BROKEN = {
     "it needs what is not there": ("a = broken:Source", "import no_such", "no module no_such"),
     "its module is not there": ("a = elsewhere.x:Source", "", "no module elsewhere"),
     "its object is not there": ("a = broken:Other", GOOD, "broken has no Other"),
+    "it imports when it is asked": (
+        "a = broken:Source",
+        "def __getattr__(name):\n    import no_such",
+        "no module no_such",
+    ),
+    "it fails when it is asked": (
+        "a = broken:Source",
+        "def __getattr__(name):\n    raise RuntimeError(name)",
+        "RuntimeError at broken.py:2",
+    ),
+    "it exits when it is asked": (
+        "a = broken:Source",
+        "def __getattr__(name):\n    raise SystemExit",
+        "SystemExit at broken.py:2",
+    ),
     "it is a number": ("a = broken:A", "A = 3", "broken:A is a int, no class or function"),
     "it is a module": ("a = broken", "", "broken is a module, no class or function"),
     "it is written wrongly": ("a = a b c", "", "not written as module:object"),
@@ -172,8 +188,8 @@ print([name in sys.modules for name in ("one", "two")])
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"colour": "red"}, "unexpected keyword argument 'colour'"),
-        ({"url": "x"}, "multiple values"),
+        ({"colour": "red"}, "of cdds-crm 1.0 takes no option colour; it takes password, size"),
+        ({"url": "x"}, "takes no option url; it takes password, size"),
     ],
 )
 def test_an_option_that_a_plugin_does_not_take_is_refused(
@@ -181,6 +197,23 @@ def test_an_option_that_a_plugin_does_not_take_is_refused(
 ) -> None:
     site.install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)
     assert said in refusal("crm://host", JobError, password=NEEDLE, **options)
+
+
+OPENED_OTHERWISE = {
+    "def Source(url, *, tenant): pass": (JobError, "needs the option tenant"),
+    "def Source(url, **options): pass": (JobError, "takes no option url; it takes none"),
+    "def Source(url, tenant, /): pass": (PluginError, "cannot be called with a URL"),
+    "def Source(*, size): pass": (PluginError, "it takes no URL"),
+}
+
+
+@pytest.mark.parametrize("code", OPENED_OTHERWISE)
+def test_how_a_plugin_is_opened_is_told_in_our_words(site: Site, code: str) -> None:
+    site.install("cdds-crm", "crm = cdds_crm:Source", code=code)
+    kind, said = OPENED_OTHERWISE[code]
+    options = {"url": NEEDLE} if "**" in code else {}
+    given = {"size": NEEDLE} if "size" in code else options
+    assert said in refusal("crm://host", kind, **given)
 
 
 def test_errors_of_a_plugin_are_its_own_or_say_no_more_than_their_kind(site: Site) -> None:
@@ -222,8 +255,26 @@ def test_what_comes_with_the_library_is_a_plugin_as_any_other(
     (plugin,) = [one for one in plugins.offered("source") if one.name == "records"]
     assert (plugin.distribution, plugin.version) == ("cdds-sdk", cdds.__version__)
     assert plugin.load() is Records
-    site.install("other", "records = other:Source", code=GOOD)
-    assert "cdds-sdk" in refusal("records://x")
+
+
+@pytest.mark.parametrize("name", plugins._BUILTIN["source"])
+def test_no_other_takes_a_name_of_ours(
+    site: Site, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ours is used, and the other is told of, by whichever name its distribution comes."""
+    from cdds.cli import main
+
+    site.install("a-first", f"{name} = a_first:Source\ncrm = a_first:Source", code=GOOD)
+    found = plugins.get("source", name)
+    assert (found.distribution, plugins.failure(found)) == ("cdds-sdk", None)
+    assert isinstance(open_source("crm://host"), Records)
+    assert main(["plugins", "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)["plugins"]
+    ours, other = sorted(
+        (one for one in told if one["name"] == name), key=lambda one: not one["ok"]
+    )
+    assert (ours["distribution"], other["distribution"]) == ("cdds-sdk", "a-first")
+    assert f"source plugin {name} of a-first 1.0 is not used" in other["reason"]
 
 
 @given(st.text())
@@ -274,6 +325,15 @@ def test_the_command_lists_all_and_says_what_is_broken(
     table = capfd.readouterr().out
     assert "cdds-crm" in table
     assert "RuntimeError at broken.py:1" in table
+
+
+def test_the_guide_names_each_ability_of_a_snapshot() -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/write-a-plugin.md").read_text()
+    told = page.partition("**More abilities**")[2].partition("`cdds.protocols`")[0]
+    kinds = [kind for name, kind in vars(protocols).items() if name.endswith("Snapshot")]
+    abilities = {name for kind in kinds for name in vars(kind) if name[0] != "_"} - {"records"}
+    assert {"lines", "count", "notes"} <= abilities
+    assert set(re.findall(r"`(\w+)`", told)) == abilities
 
 
 # The example package, which is installed as any other

@@ -604,6 +604,60 @@ def test_agrees_with_the_json_test_suite_about_whole_lines(
     assert outcome.data == (text if good else b"")
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "schema"),
+    cases_or_skip([case for case in parsing_cases() if case.values[1] in {"known", "slow"}]),
+)
+def test_agrees_with_the_json_test_suite_where_names_are_corrected(
+    path: Path, kind: str, schema: Schema
+) -> None:
+    """A line is held to be JSON before a name in it is changed."""
+    del kind
+    text = path.read_bytes()
+    good = path.name.startswith("y_")
+    if good:
+        text = text.strip().replace(b"\n", b" ")
+    file = data_file(schema, key="ID")
+    company = io.BytesIO(b'{"id":"x","V":%s,"W":1}\n' % text).readlines()
+    expected = b'{"ID":"x","V":%s,"W":1}\n' % text if good else b""
+    assert through(company, file, match_case=False).data == expected
+    if b"\n" not in text:
+        assert (
+            through([b'{"id":"x"} %s\n' % (text.strip() or b"1")], file, match_case=False).data
+            == b""
+        )
+
+
+NO_JSON = [
+    b'{"id":"1"} {"id":"2"}',
+    b'{"id"="1"}',
+    b'{"id":"1" "n":2}',
+    b'{"id":"1",}',
+    b'{,"id":"1"}',
+    b'{"id":"1","n":NaN}',
+    b'{"id":"1","n":-Infinity}',
+    b'{"id":"1"}]',
+    b'{"id":"1"',
+    b'{"id":"1",2:3}',
+    b'{"id":"1"}\xc2\xa0',
+    b'["id","1"]',
+    b"7",
+]
+
+
+@pytest.mark.parametrize("line", NO_JSON)
+@pytest.mark.parametrize("validate", [True, False])
+def test_what_is_no_record_is_refused_where_names_are_corrected(
+    line: bytes, validate: bool
+) -> None:
+    """One reject, and what stands beside it passes; nothing is mended in silence."""
+    file = data_file({"type": "object", "properties": {"ID": {"type": "string"}}}, key="ID")
+    good = b'{"ID":"0"}\n'
+    company = [good, line + b"\n", good]
+    outcome = through(company, file, match_case=False, validate=validate)
+    assert (outcome.data, outcome.positions) == (good * 2, [2])
+
+
 @pytest.mark.parametrize("depth", [10, 100, 200, 100_000])
 @pytest.mark.parametrize("shape", [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")])
 @pytest.mark.parametrize("schema", WRAPPERS.values(), ids=WRAPPERS)

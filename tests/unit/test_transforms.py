@@ -13,11 +13,12 @@ from typing import Any
 import attrs
 import pytest
 from archives import archive, lines_of
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 import cdds
+import cdds.estimates
 from cdds import DataFile, Dataset, Job
 from cdds import transforms as t
 from cdds.datasets import CONTACT, INTERACTION
@@ -146,8 +147,8 @@ def model_keep(value: Any, paths: list[Path]) -> Any:
     if () in paths:
         return value
     if isinstance(value, list):
-        starred = [path[1:] for path in paths if path[0] == "*"]
-        new = [model_keep(item, starred or paths) for item in value]
+        each = [path[1:] if path[0] == "*" else path for path in paths]
+        new = [model_keep(item, each) for item in value]
     elif isinstance(value, dict):
         below = {k: [path[1:] for path in paths if path[0] in {k, "*"}] for k in value}
         found = {k: model_keep(v, below[k]) if below[k] else GONE for k, v in value.items()}
@@ -197,6 +198,16 @@ def test_keep_keeps_what_the_paths_name_and_nothing_else(
     once = value(record, t.Keep(*texts(paths)))
     assert once == model_keep(record, paths)
     assert value(once, t.Keep(*texts(paths))) == once
+
+
+@given(RECORDS, st.lists(PATHS, min_size=1, max_size=3))
+@example({"A": [{"B": 1, "C": 2}]}, [("A", "*", "B"), ("A", "C")])
+def test_what_is_kept_is_what_a_drop_would_reach(record: dict[str, Any], paths: list[Path]) -> None:
+    """One path means the same to both: what Drop reaches in a record is there after Keep."""
+    kept = value(record, t.Keep(*texts(paths)))
+    for path in paths:
+        once = value(record, t.Drop(*texts([path])))
+        assert (once == record) == (value(kept, t.Drop(*texts([path]))) == kept)
 
 
 @given(RECORDS, st.sampled_from(NAMES))
@@ -487,6 +498,56 @@ def chain_of(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def pseudonym(text: str) -> str:
+    return str(value({"A": text}, t.Pseudonymise("A", key=KEY))["A"])
+
+
+NUMBERED = {"type": "object", "properties": {"A": {}, "B": {"type": "integer"}, "C": {}}}
+TOLD: list[tuple[list[Transform], str | None]] = [
+    ([t.Mask("B")], "needle"),
+    ([t.Keep("A")], "needle"),
+    ([t.Apply(str, "B")], "needle"),
+    ([t.Drop("A")], None),
+    ([t.Drop("*")], None),
+    ([t.Keep("B")], None),
+    ([t.Mask("A", keep_last=2)], "****le"),
+    ([t.Mask("*")], "******"),
+    ([t.Pseudonymise("A", key=KEY)], pseudonym("needle")),
+    ([t.Mask("A", keep_last=2), t.Pseudonymise("A", key=KEY)], pseudonym("****le")),
+    ([t.Apply(str.upper, "A")], "NEEDLE"),
+    ([t.Apply(len, "A", schema={"type": "integer"})], "6"),
+    ([t.Apply(lambda _: [1], "A")], None),
+    ([t.Apply(int, "A")], None),
+    ([t.Mask("B"), t.ApplyToRecord(lambda record: record)], None),
+]
+
+
+@pytest.mark.parametrize("fault", ["invalid", "unserialisable", "no change"])
+@pytest.mark.parametrize(("rules", "key"), TOLD)
+def test_a_reject_tells_a_key_as_the_archive_would_have_it(
+    rules: list[Transform], key: str | None, fault: str
+) -> None:
+    """In the manifest, in results and in errors, however early or late a record is refused."""
+    faulty: dict[str, Any] = {"A": "needle", "B": "no integer"}
+    if fault == "unserialisable":
+        faulty["B"] = object()
+    if fault == "no change":
+        faulty, rules = {"A": "needle", "C": "x"}, [t.Apply(fails_on_needle, "C"), *rules]
+    made = Job(dataset=dataset(NUMBERED, key="A"), id="job", transforms={"thing": rules})
+    with pytest.raises(RecordError) as caught:
+        cdds.estimates.estimated(made, cdds.sources.Records(thing=[faulty]))
+    assert caught.value.reject.key == key
+    assert key == "needle" or "needle" not in str(caught.value).replace("fails_on_needle", "")
+    if fault != "unserialisable":
+        found = archive(attrs.evolve(made, on_invalid="reject"), thing=lines_of(faulty))
+        assert [reject.key for reject in found.tally.rejects] == [key]
+        assert [reject["key"] for reject in found.manifest["rejects"]] == [key]
+
+
+def fails_on_needle(value: str) -> str:
+    raise Talkative(value)
+
+
 @pytest.mark.parametrize("rule", [t.Apply(fails_on_secret, "B"), t.ApplyToRecord(fails_on_secret)])
 @pytest.mark.parametrize("broken", ["", '{"A":'])
 def test_an_error_of_a_function_tells_where_and_which_and_never_the_content(
@@ -499,7 +560,7 @@ def test_an_error_of_a_function_tells_where_and_which_and_never_the_content(
     with pytest.raises(RecordError) as caught:
         archive(made, thing=lines + lines_of({"A": 70, "B": "my secret"}) + broken.encode())
     reject = caught.value.reject
-    assert (reject.data_file, reject.key) == ("thing", "70")
+    assert (reject.data_file, reject.key) == ("thing", "70" if isinstance(rule, t.Apply) else None)
     assert reject.position == lines.count(b"\n") + 1
     assert reject.rule == "the function fails_on_secret failed with Talkative"
     assert reject.field == ("B" if isinstance(rule, t.Apply) else None)

@@ -54,7 +54,8 @@ def _add_ends(group: argparse._ArgumentGroup) -> None:
         "--source",
         metavar="URL",
         action=Once,
-        help="a source that a plugin opens by its URL; see cdds plugins",
+        help="a UCS database, as ucs+sqlite:///FILE or ucs+postgresql://USER@HOST/NAME, or what a "
+        "plugin opens by its URL; see cdds plugins",
     )
     group.add_argument(
         "--source-password-file",

@@ -7,6 +7,7 @@ from cdds.records.gate import Change, Gate
 from cdds.records.keys import KeySet
 from cdds.records.serialise import json_of_value, lines_of
 from cdds.records.tally import Tally
+from cdds.records.told import ToldKey
 from cdds.records.verdict import Verdict
 
-__all__ = ["Change", "Gate", "KeySet", "Tally", "Verdict", "json_of_value", "lines_of"]
+__all__ = ["Change", "Gate", "KeySet", "Tally", "ToldKey", "Verdict", "json_of_value", "lines_of"]

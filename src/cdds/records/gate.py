@@ -11,6 +11,7 @@ import codecs
 import io
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import compress
 from typing import Any, TypeAlias
 
@@ -22,7 +23,7 @@ from cdds.protocols import Lines
 from cdds.records.acceptor import Decoded, compile_acceptor, compile_projection
 from cdds.records.criteria import Criteria, Fate, Getter
 from cdds.records.drift import Spelling, known_names, tells_fields
-from cdds.records.keys import Key, KeySet, plausible_key
+from cdds.records.keys import Key, KeySet, TellKey, plausible_key
 from cdds.records.tally import Tally
 from cdds.records.verdict import Verdict, parse
 from cdds.refusal import Refusal
@@ -74,6 +75,7 @@ class Gate:
         parents: the keys of the selected parents, where the data file has parents.
         keys: where to put the keys of the selected records, where other records refer to them.
         change: returns what is to be exported of a selected line.
+        tell_key: returns the key by which a reject is told; as it stands when left out.
     """
 
     def __init__(
@@ -86,12 +88,14 @@ class Gate:
         parents: Container[object] | None = None,
         keys: KeySet | None = None,
         change: Change | None = None,
+        tell_key: TellKey | None = None,
     ) -> None:
         self._file = file
         self._tally = tally
         self._order = order
         self._keys = keys
         self._change = change
+        self._tell_key = tell_key or partial(plausible_key, file)
         self._key = file.key if keys is not None else None
         self._criteria = Criteria(file, job.selection, parents)
         self._selects = bool(self._criteria.properties)
@@ -307,7 +311,7 @@ class Gate:
             number,
             refusal.rule,
             refusal.field,
-            plausible_key(self._file, record),
+            self._tell_key(record),
         )
         self._tally.reject(reject, self._order)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from threading import Lock
 from typing import Any, TypeAlias
@@ -27,6 +27,10 @@ Key: TypeAlias = str | int
 
 _LONGEST = 64
 _LARGEST = 2**128
+
+
+TellKey: TypeAlias = Callable[[Mapping[str, Any]], str | None]
+"""Returns the key of a record for a message, or None if none may be told."""
 
 
 def plausible_key(file: DataFile, record: Mapping[str, Any]) -> str | None:

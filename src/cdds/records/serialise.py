@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -24,7 +25,7 @@ import orjson
 from cdds.errors import RecordError
 from cdds.model import DataFile
 from cdds.protocols import Lines, Located
-from cdds.records.keys import plausible_key
+from cdds.records.keys import TellKey, plausible_key
 from cdds.records.nulls import nullable
 from cdds.refusal import Refusal
 from cdds.reject import Reject
@@ -39,14 +40,22 @@ _OPTIONS = (
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1  # what orjson writes exactly
 
 
-def lines_of(records: Iterable[Located], file: DataFile) -> Iterator[Lines]:
+def lines_of(
+    records: Iterable[Located], file: DataFile, tell_key: TellKey | None = None
+) -> Iterator[Lines]:
     """Yield the records as lines.
+
+    Args:
+        records: the records, each with its input and its number there.
+        file: the data file.
+        tell_key: returns the key by which a refused record is told; as it stands when left out.
 
     Raises:
         RecordError: a record is no mapping, or holds what JSON cannot say; this fails a run even
             when invalid records are to be left out, for it is the source that is at fault.
     """
     may_be_null = nullable(file.schema)
+    tell_key = tell_key or partial(plausible_key, file)
     total = 0
     for origin, run in groupby(records, key=itemgetter(0)):
         batch: list[bytes] = []
@@ -56,7 +65,7 @@ def lines_of(records: Iterable[Located], file: DataFile) -> Iterator[Lines]:
                 batch.append(serialise(record, may_be_null))
             except Refusal as refusal:
                 rule, field = refusal.rule, refusal.field
-                key = plausible_key(file, record) if isinstance(record, Mapping) else None
+                key = tell_key(record) if isinstance(record, Mapping) else None
                 raise RecordError(Reject(file.name, origin, number, rule, field, key)) from None
             size += len(batch[-1])
             if size >= _BATCH_SIZE:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from cdds.members import json_of, members_of
 from cdds.model import Transform
 from cdds.refusal import TOO_DEEP, Refusal
-from cdds.transforms.fields import Write
+from cdds.transforms.fields import OfFields, Write
 
 Check: TypeAlias = Callable[[bytes], bytes]
 """Returns a line that fits the changed schema, or raises a `Refusal`."""
@@ -29,6 +29,7 @@ class Chain:
 
     def __init__(self, transforms: Iterable[Transform], write: Write, check: Check) -> None:
         transforms = tuple(transforms)
+        self._is_of_fields = all(isinstance(each, OfFields) for each in transforms)
         self._steps = [transform.changes(write) for transform in transforms]
         self._check = check if any(each.is_hosts_own for each in transforms) else None
 
@@ -45,6 +46,16 @@ class Chain:
         if changed is not line and self._check is not None:
             return self._check(changed)
         return changed
+
+    def alone(self, line: bytes) -> bytes:
+        """Return a line of one field, changed as that field is in a record.
+
+        Raises:
+            Refusal: it cannot be changed, or a transform takes whole records.
+        """
+        if not self._is_of_fields:
+            raise Refusal("a transform takes whole records")
+        return self._changed(line) or b""
 
     def _changed(self, line: bytes) -> bytes | None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from cdds.members import Members, Node, opened
@@ -84,6 +85,7 @@ class Kept:
     """Which members are kept: a tree of steps, in which a leaf takes all that is below."""
 
     def __init__(self, paths: tuple[Steps, ...]) -> None:
+        self._paths = paths
         self.members: dict[Step, Kept] = {}
         self.is_leaf = any(not steps for steps in paths)
         for first in dict.fromkeys(steps[0] for steps in paths if steps):
@@ -94,10 +96,12 @@ class Kept:
         """Return what is kept of a member; None if nothing is."""
         return self.members.get(name) or self.members.get(ANY)
 
-    @property
+    @cached_property
     def elements(self) -> Kept:
-        """What is kept of each element of an array in the way."""
-        return self.members.get(ANY, self)
+        """What is kept of each element of an array in the way, through which names reach."""
+        if ANY not in self.members:
+            return self
+        return Kept(tuple(steps[1:] if steps[:1] == (ANY,) else steps for steps in self._paths))
 
 
 def keep(container: Members | list[Node], kept: Kept) -> bool:
