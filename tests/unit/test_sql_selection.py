@@ -243,6 +243,81 @@ def test_orphans_are_told_whatever_is_selected(urls: Any, kind: str) -> None:
     assert taken(source, Job(dataset=CALLS))[1].unmatched == 2
 
 
+@each_database
+def test_orphans_are_counted_without_an_index(urls: Any, kind: str) -> None:
+    """Each of 30,000 looked for among as many would take longer than a statement may."""
+    execute(
+        urls(kind),
+        "DROP TABLE IF EXISTS call",
+        "DROP TABLE IF EXISTS note",
+        "CREATE TABLE call (key text, at timestamp)",
+        "CREATE TABLE note (number integer, call text)",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)"
+        " INSERT INTO call SELECT 'k' || i, '2025-03-04 11:00:00' FROM n",
+        "INSERT INTO note SELECT 1, key FROM call UNION ALL SELECT 2, 'none' UNION ALL"
+        " SELECT 3, NULL",
+    )
+    source = Sql(
+        urls(kind),
+        timeout=timedelta(seconds=4),
+        call="SELECT * FROM call",
+        note="SELECT * FROM note",
+    )
+
+    with source.snapshot(CALLS, Selection(Timeframe(NOON, None))) as snapshot:
+        (note,) = snapshot.notes()
+
+    assert note.startswith("2 records of note belong to no record of call at all")
+
+
+FAILING = {
+    "sqlite": "substr(key, 1 + 0 * abs(-9223372036854775807 - (key = 'k1')))",
+    "postgresql": "substr(key, 1 + 0 / CASE key WHEN 'k1' THEN 0 ELSE 1 END)",
+}
+
+
+@each_database
+def test_what_fails_to_be_counted_for_information_is_told_and_fails_nothing(
+    urls: Any, kind: str
+) -> None:
+    """The key of a record that is not selected cannot be read."""
+    calls = [Call(NOON, None, "chat", 0, True), Call(NOON - TICK, None, "chat", 0, True)]
+    stored(urls(kind), calls, [0, 1])
+    source = Sql(
+        urls(kind), call=f"SELECT {FAILING[kind]} AS key, at FROM call", note="SELECT * FROM note"
+    )
+
+    with source.snapshot(CALLS, Selection(Timeframe(NOON, None))) as snapshot:
+        (note,) = snapshot.notes()
+        assert "was not counted" in note
+        assert [record["number"] for record in snapshot.records("note")] == [0]
+
+
+@each_database
+def test_what_is_counted_for_information_may_not_take_long(
+    urls: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record before the time frame has a key that takes for ever; no statement need end."""
+    monkeypatch.setattr("cdds.sources.sql.snapshot._LONGEST_COUNT", timedelta(milliseconds=50))
+    calls = [Call(NOON, None, "chat", 0, True), Call(NOON - TICK, None, "chat", 0, True)]
+    stored(urls(kind), calls, [0])
+    endless = (
+        "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 - i FROM n WHERE key = 'k1')"
+        " SELECT max(i) FROM n)"
+    )
+    source = Sql(
+        urls(kind),
+        timeout=None,
+        call=f"SELECT CASE {endless} WHEN 1 THEN key END AS key, at FROM call",
+        note="SELECT * FROM note",
+    )
+
+    with source.snapshot(CALLS, Selection(Timeframe(NOON, None))) as snapshot:
+        (note,) = snapshot.notes()
+        assert "was not counted" in note
+        assert [record["number"] for record in snapshot.records("note")] == [0]
+
+
 @pytest.mark.parametrize("of", ["varchar(9)", "char(9)", "medium", "bigint", "name", "citext_like"])
 def test_a_media_type_is_of_any_type(urls: Any, of: str) -> None:
     value = "7" if of == "bigint" else "Chat"

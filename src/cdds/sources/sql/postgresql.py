@@ -44,6 +44,10 @@ _SETTINGS = {
     # A slow sink keeps the transaction waiting.
     "idle_in_transaction_session_timeout": "0",
 }
+_NO_LONGER_THAN = (
+    "SELECT set_config(name, new::text, true) FROM pg_settings, CAST(%s AS integer) AS new"
+    " WHERE name = 'statement_timeout' AND (setting = '0' OR setting::integer > new)"
+)
 _FETCH = 1024 * 1024
 """The bytes that are fetched at once, more or less: so often the timeout begins anew."""
 _MOST_ROWS = 2000
@@ -143,9 +147,18 @@ class PostgreSQLSnapshot:
         self._driver: Any = connection.connection.driver_connection
         self._numbers = count()
 
-    def value(self, statement: str) -> Any:
+    def value(self, statement: str, within: timedelta | None = None) -> Any:
         """Return the one value that a statement finds."""
-        return self._execute(statement).fetchone()[0]
+        if within is None:
+            return self._execute(statement).fetchone()[0]
+        from psycopg import Rollback
+
+        found = None
+        with self._driver.transaction():  # a savepoint, to which its settings are put back, too
+            self._driver.execute(_NO_LONGER_THAN, [within // timedelta(milliseconds=1)])
+            found = self.value(statement)
+            raise Rollback
+        return found
 
     def estimate(self, query: str) -> float:
         """Return about how many rows a query finds: the planner's guess."""

@@ -75,9 +75,11 @@ def orphans(child: Extract, parent: Extract) -> str | None:
     if key is None or parent_key is None:
         return None
     left, right = _compared(key, parent_key)
+    # DISTINCT makes SQLite put them into an index, and does not keep PostgreSQL from hashing.
     return (
-        f"SELECT count(*) FROM ({child.query}) AS q WHERE NOT EXISTS"
-        f" (SELECT 1 FROM ({parent.query}) AS p WHERE {right} = {left})"
+        f"SELECT count(*) FROM ({child.query}) AS q LEFT JOIN"
+        f" (SELECT DISTINCT {right} AS key FROM ({parent.query}) AS p) AS p"
+        f" ON p.key = {left} WHERE p.key IS NULL"
     )
 
 
