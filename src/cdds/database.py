@@ -52,7 +52,8 @@ def reporting(
     """Turn any error of a database into one of this library, which shows nothing of the other.
 
     An interrupt in the middle of a statement may come out as an error that the driver then has in
-    putting its connection in order; it is the interrupt that is raised.
+    putting its connection in order; it is the interrupt that is raised. What is raised does not
+    lead to the other error, which holds what no log may show.
 
     Args:
         refuse: makes the error of what may be said in words, and of the error itself.
@@ -60,13 +61,17 @@ def reporting(
     """
     handled = sys.exception()
     errors: tuple[type[Exception], ...] = (exc.SQLAlchemyError, *kinds)
+    raised: BaseException | None = None
     try:
         yield
     except errors as error:
-        for cause in _contexts(error, until=handled):
-            if not isinstance(cause, Exception):
-                raise cause from None
-        raise refuse(in_words(error), error) from None
+        raised = _interrupt(error, until=handled) or refuse(in_words(error), error)
+    if raised is not None:
+        try:
+            raise raised
+        finally:
+            raised.__context__ = None  # the with statement is still handling the other error
+            del raised  # which would else refer to itself
 
 
 def in_words(error: Exception) -> str:
@@ -95,9 +100,11 @@ def _is_of_statement(error: BaseException) -> bool:
     return str(getattr(error, "sqlstate", "")).startswith("42")
 
 
-def _contexts(error: BaseException, until: BaseException | None) -> Iterator[BaseException]:
-    """Yield what was being handled when an error was raised, from the last to the first."""
+def _interrupt(error: BaseException, until: BaseException | None) -> BaseException | None:
+    """Return the last interrupt that was being handled when an error was raised, if any."""
     context = error.__context__
     while context is not None and context is not until:
-        yield context
+        if not isinstance(context, Exception):
+            return context
         context = context.__context__
+    return None

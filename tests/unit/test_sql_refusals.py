@@ -47,6 +47,14 @@ def urls(new_catalog_url: Any) -> Iterator[Any]:
         yield url_of
 
 
+def led_to(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that it leads to, whether a traceback prints it or not."""
+    yield error
+    for other in (error.__cause__, error.__context__):
+        if other is not None:
+            yield from led_to(other)
+
+
 @pytest.fixture
 def refused(
     tmp_path: Path, rsa_key_and_certificate: tuple[Path, Path], caplog: pytest.LogCaptureFixture
@@ -62,6 +70,7 @@ def refused(
             )
         assert not folder.exists() or list(folder.iterdir()) == []
         said = "".join(traceback.format_exception(caught.value)) + caplog.text
+        said += "".join(map(repr, led_to(caught.value)))
         for secret in (SECRET, "hunter2", VALUE):
             assert secret not in said
         assert len(str(caught.value)) < 500

@@ -6,7 +6,7 @@ Place: below the catalog's tables; all that differs between SQLite and PostgreSQ
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,12 +67,9 @@ def open_engine(
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
     if not is_number or not 0 < timeout <= _LONGEST_TIMEOUT:
         raise CatalogError("the timeout of a catalog is a number of seconds, up to a day")
-    try:
+    with suppress(exc.ArgumentError, ValueError):  # which quote the URL
         return _open(url, timeout)
-    except (exc.ArgumentError, ValueError):
-        raise CatalogError(
-            "the URL of the catalog has a driver or an option that is none"
-        ) from None
+    raise CatalogError("the URL of the catalog has a driver or an option that is none")
 
 
 def _open(url: URL, timeout: float) -> Engine:
