@@ -47,7 +47,9 @@ def shown(url: URL) -> str:
 
 @contextmanager
 def reporting(
-    refuse: Callable[[str, Exception], CddsError], *kinds: type[Exception]
+    refuse: Callable[[str, Exception], CddsError],
+    *kinds: type[Exception],
+    reads_rows: bool = False,
 ) -> Iterator[None]:
     """Turn any error of a database into one of this library, which shows nothing of the other.
 
@@ -58,6 +60,8 @@ def reporting(
     Args:
         refuse: makes the error of what may be said in words, and of the error itself.
         kinds: the errors of drivers that are spoken to past SQLAlchemy.
+        reads_rows: whether values of rows are looked at, by a statement of somebody else: the
+            name of what is missing may then be such a value.
     """
     handled = sys.exception()
     errors: tuple[type[Exception], ...] = (exc.SQLAlchemyError, *kinds)
@@ -65,7 +69,8 @@ def reporting(
     try:
         yield
     except errors as error:
-        raised = _interrupt(error, until=handled) or refuse(in_words(error), error)
+        words = in_words(error, reads_rows=reads_rows)
+        raised = _interrupt(error, until=handled) or refuse(words, error)
     if raised is not None:
         try:
             raise raised
@@ -74,10 +79,10 @@ def reporting(
             del raised  # which would else refer to itself
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: Exception, *, reads_rows: bool = False) -> str:
     """Return what an error of a database says, without statement, parameters and values."""
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
-    if not (is_operational(error) or _is_of_statement(origin)):
+    if not (is_operational(error) or _is_of_statement(origin, reads_rows=reads_rows)):
         return f"it failed with {type(origin).__name__}"
     line = str(origin).strip().partition("\n")[0]
     # SQLite quotes the text of a row that is no UTF-8.
@@ -89,15 +94,15 @@ def is_operational(error: Exception) -> bool:
     return any(kind.__name__ == "OperationalError" for kind in type(error).__mro__)
 
 
-def _is_of_statement(error: BaseException) -> bool:
+def _is_of_statement(error: BaseException, *, reads_rows: bool) -> bool:
     """Tell whether a statement was refused before any row was looked at.
 
-    So it is where PostgreSQL names what is missing, or may not be read; and where a file is none of
-    SQLite.
+    So it is where PostgreSQL names what is missing, or may not be read, unless that is looked for
+    by a row's value; and where a file is none of SQLite.
     """
     if getattr(error, "sqlite_errorname", None) in _NO_DATABASE:
         return True
-    return str(getattr(error, "sqlstate", "")).startswith("42")
+    return not reads_rows and str(getattr(error, "sqlstate", "")).startswith("42")
 
 
 def _interrupt(error: BaseException, until: BaseException | None) -> BaseException | None:

@@ -172,6 +172,10 @@ def test_a_failure_of_a_value_does_not_show_it(
         "SELECT x::json AS x FROM there",
         "SELECT decode(x, 'hex') AS x FROM there",
         "SELECT 1 / (length(x) - length(x)) AS x FROM there",
+        "SELECT x::regclass::text AS x FROM there",
+        "SELECT x::regtype::text AS x FROM there",
+        "SELECT x::regprocedure::text AS x FROM there",
+        "SELECT to_char(now() AT TIME ZONE x, 'YYYY') AS x FROM there",
     ):
         error = refused(lambda query=query: Sql(urls("postgresql"), row=query))
         assert "it failed with" in str(error)
