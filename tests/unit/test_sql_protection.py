@@ -130,6 +130,7 @@ def test_the_cursor_is_one_of_the_server(urls: Any) -> None:
         assert first.count < 1500
         assert driver.execute("SHOW transaction_read_only").fetchone() == ("on",)
         assert driver.execute("SHOW transaction_isolation").fetchone() == ("repeatable read",)
+        assert driver.execute("SHOW synchronize_seqscans").fetchone() == ("off",)
         assert first.count + sum(part.count for part in parts) == 3000
         assert driver.execute("SELECT count(*) FROM pg_cursors").fetchone() == (0,)
 

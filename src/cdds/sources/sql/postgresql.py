@@ -36,6 +36,8 @@ _SETTINGS = {
     # As many digits as tell a float from its neighbours.
     "extra_float_digits": "1",
     "statement_timeout": "0",
+    # Two reads of a table in one snapshot have one order.
+    "synchronize_seqscans": "off",
     # All rows are wanted, not the first ones soon.
     "cursor_tuple_fraction": "1",
     # Compiling expressions of a hundred columns takes longer than it saves.
