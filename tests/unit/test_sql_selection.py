@@ -364,6 +364,31 @@ def test_keys_are_compared_as_records_have_them(urls: Any, of: str) -> None:
         assert len(snapshot.notes()) == 1
 
 
+@pytest.mark.parametrize(("key", "reference"), [("5", 5), (5, "5"), (5, 5), ("5", "5")])
+@pytest.mark.parametrize(("declared", "referring"), [("", ""), ("", "BLOB"), ("BLOB", "")])
+def test_keys_of_two_types_of_values_are_one(
+    urls: Any, key: Any, reference: Any, declared: str, referring: str
+) -> None:
+    """In a column without a type SQLite tells a number from its digits; a record does not."""
+    url = urls("sqlite")
+    execute(
+        url,
+        "DROP TABLE IF EXISTS call",
+        "DROP TABLE IF EXISTS note",
+        f"CREATE TABLE call (key {declared}, at text)",
+        f"CREATE TABLE note (number integer, call {referring})",
+    )
+    insert(url, "call", [(key, "2025-03-04 12:00:00"), ("6", "2025-03-04 11:00:00")])
+    insert(url, "note", [(1, reference), (2, 6)])
+    source = Sql(url, call="SELECT * FROM call", note="SELECT * FROM note")
+
+    for timeframe, expected in ((Timeframe(NOON, None), [1]), (None, [1, 2])):
+        found, _ = taken(source, Job(dataset=CALLS, timeframe=timeframe))
+        assert [note["number"] for note in found["note"]] == expected
+    with source.snapshot(CALLS, Selection(Timeframe(NOON, None))) as snapshot:
+        assert snapshot.notes() == ()
+
+
 def test_media_types_are_compared_in_any_encoding_and_locale(urls: Any) -> None:
     """In Latin-1 a letter that is not ASCII is one byte, too."""
     url = urls("postgresql")

@@ -18,6 +18,11 @@ from cdds.sources.sql.session import Session
 
 _BLANKS = string.whitespace + "\x1c\x1d\x1e\x1f"
 """What the exporter leaves out at both ends of a media type."""
+_COMPARED_AS_TEXT = {Kind.TEXT, Kind.JSON, Kind.ANY}
+"""Kinds of keys whose values may differ for a database, and be one in a record.
+
+Texts may be padded, JSON is not compared by PostgreSQL, and SQLite tells 5 from '5'.
+"""
 
 
 @attrs.frozen
@@ -130,7 +135,7 @@ def _is_of_parent(
 def _compared(key: Column, parent_key: Column) -> tuple[str, str]:
     """Return a key of ``q`` and one of ``p``, as they compare in a record whatever their types."""
     left, right = f"q.{_name(key)}", f"p.{_name(parent_key)}"
-    if key.kind is parent_key.kind and key.kind is not Kind.TEXT:
+    if key.kind is parent_key.kind and key.kind not in _COMPARED_AS_TEXT:
         return left, right
     return f"CAST({left} AS text)", f"CAST({right} AS text)"
 
