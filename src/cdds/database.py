@@ -13,10 +13,18 @@ from contextlib import contextmanager
 
 from sqlalchemy import URL, exc, make_url
 
-from cdds.errors import CddsError
+from cdds.errors import CddsError, MissingDependency
 from cdds.location import is_usable, printable
 
 _LONGEST_MESSAGE = 300
+_WATCHED = {
+    "connect_timeout": "30",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""A server that is gone without a word is noticed within a minute, and not in hours."""
 _NO_DATABASE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
 
 
@@ -38,6 +46,23 @@ def with_password(url: URL, password: str) -> URL | None:
     if not isinstance(password, str) or url.get_backend_name() != "postgresql":
         return None
     return url.set(password=password)
+
+
+def psycopg_url(url: URL, **options: str) -> URL:
+    """Return a URL of PostgreSQL for the one driver, which notices a server that is gone.
+
+    What the URL says itself goes before the options.
+    """
+    return url.set(drivername="postgresql+psycopg").update_query_dict(
+        {**_WATCHED, **options, **url.query}
+    )
+
+
+def missing_driver(what: str, error: ImportError) -> MissingDependency:
+    """Return the error for what needs the driver of PostgreSQL."""
+    return MissingDependency(
+        f"{what} in PostgreSQL needs its driver: pip install 'cdds-sdk[postgres]' ({error})"
+    )
 
 
 def shown(url: URL) -> str:

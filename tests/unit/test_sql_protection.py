@@ -135,6 +135,21 @@ def test_the_cursor_is_one_of_the_server(urls: Any) -> None:
         assert driver.execute("SELECT count(*) FROM pg_cursors").fetchone() == (0,)
 
 
+def test_a_server_that_is_gone_without_a_word_is_noticed(urls: Any) -> None:
+    """The driver is told when to give up, and what the URL says goes before it."""
+    for more, expected in (("", "30"), ("&connect_timeout=7", "7")):
+        source = Sql(urls("postgresql") + more, row="SELECT 1 AS x")
+        with source.snapshot(ANY, Selection()) as snapshot:
+            driver: Any = snapshot._session.connection.connection.driver_connection
+            given = driver.info.get_parameters()
+        assert given["connect_timeout"] == expected
+        assert given["tcp_user_timeout"] == "60000"
+        idle, every, count = (
+            int(given[f"keepalives_{name}"]) for name in ("idle", "interval", "count")
+        )
+        assert idle + every * count <= 60
+
+
 @each_database
 def test_data_files_may_be_read_side_by_side(urls: Any, kind: str) -> None:
     with filled(urls(kind), kind).snapshot(FILES, Selection()) as snapshot:

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cdds.errors import CddsError, JobError, MissingDependency, SourceError
+from cdds.errors import CddsError, JobError, SourceError
 from cdds.location import printable
 from cdds.sample._spelling import SPELLINGS, respelled
 from cdds.sample._tables import Row, Table
@@ -130,8 +130,12 @@ def _arguments(url: URL) -> dict[str, Any]:
     """Return what the driver is to be called with."""
     from sqlalchemy import exc
 
-    driver = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
-    url = url.set(drivername=driver[url.get_backend_name()])
+    from cdds import database
+
+    if url.get_backend_name() == "postgresql":
+        url = database.psycopg_url(url)
+    else:
+        url = url.set(drivername="sqlite+pysqlite")
     with suppress(exc.ArgumentError, ValueError):  # which quote the URL
         positional, named = url.get_dialect()().create_connect_args(url)
         return {**named, "database": positional[0]} if positional else dict(named)
@@ -236,9 +240,9 @@ def _postgresql(url: URL, names: str) -> Iterator[PostgreSQL]:
     try:
         import psycopg
     except ImportError as error:
-        raise MissingDependency(
-            f"PostgreSQL needs its driver: pip install 'cdds-sdk[postgres]' ({error})"
-        ) from error
+        from cdds import database
+
+        raise database.missing_driver("a sample", error) from error
     with _reporting(url, psycopg.Error), psycopg.connect(**_arguments(url)) as connection:
         yield PostgreSQL(connection, names)
 

@@ -22,7 +22,8 @@ from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import NullPool
 
-from cdds.errors import MissingDependency, SourceError
+from cdds import database
+from cdds.errors import SourceError
 from cdds.sources.sql.columns import Column, Kind
 from cdds.sources.sql.json_text import json_text
 from cdds.sources.sql.quoting import identifier, literal
@@ -103,14 +104,11 @@ class PostgreSQL:
     @contextmanager
     def snapshot(self) -> Iterator[PostgreSQLSnapshot]:
         """Open a transaction that reads what is committed now, and nothing that comes later."""
-        url = self.url.set(drivername="postgresql+psycopg")  # whose cursors are spoken to below
+        url = database.psycopg_url(self.url)  # whose cursors are spoken to below
         try:
             engine = create_engine(url, poolclass=NullPool)
         except ImportError as error:
-            raise MissingDependency(
-                "a source in PostgreSQL needs its driver: pip install 'cdds-sdk[postgres]' "
-                f"({error})"
-            ) from error
+            raise database.missing_driver("a source", error) from error
         connection = engine.connect()
         try:
             connection.execution_options(
