@@ -141,6 +141,7 @@ class PostgreSQLSnapshot:
     """A transaction that reads."""
 
     answers_midway = False
+    joins_by_hash = True
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

@@ -74,18 +74,18 @@ def selected(
     return chosen
 
 
-def orphans(child: Extract, parent: Extract) -> str | None:
+def orphans(session: Session, child: Extract, parent: Extract) -> str | None:
     """Return what counts the rows that belong to no row of another data file at all."""
     key, parent_key = child.column(child.file.parent_key), parent.column(parent.file.key)
     if key is None or parent_key is None:
         return None
     left, right = _compared(key, parent_key)
-    # DISTINCT makes SQLite put them into an index, and does not keep PostgreSQL from hashing.
-    return (
-        f"SELECT count(*) FROM ({child.query}) AS q LEFT JOIN"
-        f" (SELECT DISTINCT {right} AS key FROM ({parent.query}) AS p) AS p"
-        f" ON p.key = {left} WHERE p.key IS NULL"
-    )
+    keys = f"SELECT {right} FROM ({parent.query}) AS p WHERE {right}"
+    if session.joins_by_hash:
+        lonely = f"NOT EXISTS ({keys} = {left})"
+    else:
+        lonely = f"{left} IS NULL OR {left} NOT IN ({keys} IS NOT NULL)"
+    return f"SELECT count(*) FROM ({child.query}) AS q WHERE {lonely}"
 
 
 def _is_of_media_types(session: Session, extract: Extract, selection: Selection) -> str | None:

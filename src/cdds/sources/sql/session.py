@@ -21,6 +21,8 @@ class Session(Protocol):
     connection: Connection
     answers_midway: bool
     """Whether it can be asked for something else while rows are read."""
+    joins_by_hash: bool
+    """Whether NOT EXISTS is a join; where it is none, only what is IN is put into an index."""
 
     def value(self, statement: str, within: timedelta | None = None) -> Any:
         """Return the one value that a statement finds.

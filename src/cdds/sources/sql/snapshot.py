@@ -136,7 +136,7 @@ class SqlSnapshot:
             # Where nothing is left out, the exporter sees them for itself.
             if parent is None or self._selected[name] == extract:
                 continue
-            statement = orphans(extract, parent)
+            statement = orphans(self._session, extract, parent)
             count = 0 if statement is None else self._counted(statement)
             if count is None:
                 yield (

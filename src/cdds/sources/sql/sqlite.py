@@ -76,19 +76,23 @@ class SQLite:
         return (sqlite3.Error,)
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             f"file:{quote(str(self.url.database))}?mode=ro",
             uri=True,
             timeout=_WAIT,
             isolation_level=None,
             check_same_thread=False,
         )
+        # What is sorted, or looked up, would be written to the disk in clear text.
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
 
 
 class SQLiteSnapshot:
     """A transaction that reads."""
 
     answers_midway = True
+    joins_by_hash = False
 
     def __init__(
         self, connection: Connection, driver: sqlite3.Connection, timeout: timedelta | None
