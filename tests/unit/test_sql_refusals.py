@@ -417,6 +417,7 @@ def test_a_parameter_without_a_value_is_refused(urls: Any, kind: str) -> None:
         ({"timeout": timedelta()}, "timeout"),
         ({"timeout": timedelta(days=8)}, "timeout"),
         ({"rows_per_second": 0}, "rows_per_second"),
+        ({"rows_per_second": 0.99}, "rows_per_second"),
         ({"rows_per_second": float("nan")}, "rows_per_second"),
         ({"rows_per_second": True}, "rows_per_second"),
         ({"password": SECRET}, "password"),

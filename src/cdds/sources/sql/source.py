@@ -218,8 +218,8 @@ def checked_rate(rows_per_second: float | None) -> float | None:
         SourceError: it is none.
     """
     is_number = isinstance(rows_per_second, (int, float)) and not isinstance(rows_per_second, bool)
-    if rows_per_second is not None and not (is_number and 0 < rows_per_second < math.inf):
-        raise SourceError("rows_per_second is a number above 0, or None")
+    if rows_per_second is not None and not (is_number and 1 <= rows_per_second < math.inf):
+        raise SourceError("rows_per_second is a number, 1 or more, or None")
     return rows_per_second
 
 
