@@ -427,6 +427,50 @@ def test_what_is_no_time_is_refused_and_not_left_out(urls: Any, kind: str, value
     assert tally.undated == 1
 
 
+@pytest.mark.parametrize("of", ["timestamp", "timestamptz"])
+@pytest.mark.parametrize("names", ["at", "at, NULL::date::{0} AS seen"])
+@pytest.mark.parametrize("timeframe", [Timeframe(NOON, None), Timeframe(None, NOON)])
+def test_what_is_infinite_is_refused_and_not_left_out(
+    urls: Any, of: str, names: str, timeframe: Timeframe
+) -> None:
+    url = urls("postgresql")
+    execute(
+        url,
+        "DROP TABLE IF EXISTS t",
+        f"CREATE TABLE t (key text, at {of})",
+        "INSERT INTO t VALUES ('a', 'infinity'), ('b', '-infinity')",
+    )
+    source = Sql(url, call=f"SELECT key, {names.format(of)} FROM t")
+
+    found, tally = taken(source, Job(dataset=CALLS, timeframe=timeframe, on_invalid="reject"))
+
+    assert found["call"] == []
+    assert sorted((reject.key, reject.field) for reject in tally.rejects) == [
+        ("a", "at"),
+        ("b", "at"),
+    ]
+
+
+@pytest.mark.parametrize("of", ["timestamp", "timestamptz"])
+def test_an_index_on_the_time_is_used(urls: Any, of: str) -> None:
+    url = urls("postgresql")
+    execute(
+        url,
+        "DROP TABLE IF EXISTS t",
+        f"CREATE TABLE t AS SELECT i AS key, '2025-01-01'::{of} + i * interval '1 minute' AS at"
+        " FROM generate_series(1, 100000) AS i",
+        "CREATE INDEX ON t (at)",
+        "ANALYZE t",
+    )
+    source = Sql(url, call="SELECT * FROM t")
+    with source.snapshot(CALLS, Selection(Timeframe(NOON, NOON + timedelta(hours=1)))) as snapshot:
+        query = snapshot._selected["call"].query
+        plan = str(snapshot._session.value(f"EXPLAIN (FORMAT JSON) {query}"))
+        assert snapshot.count("call") == 60
+
+    assert "Seq Scan" not in plan
+
+
 @given(
     st.one_of(
         st.text(max_size=40),

@@ -197,7 +197,9 @@ class PostgreSQLSnapshot:
             for sign, border in ((">=", start), ("<", end))
             if border is not None
         ]
-        return f"({moment} IS NULL OR ({' AND '.join(bounds)}))" if bounds else None
+        # What is no finite time is refused by the exporter, and not left out in silence.
+        passing = [f"{moment} IS NULL", f"{moment} = 'infinity'", f"{moment} = '-infinity'"]
+        return f"({' OR '.join([*passing, '(' + ' AND '.join(bounds) + ')'])})" if bounds else None
 
     def ascii_lower(self, column: Column) -> str:
         """Return a column as a text whose ASCII letters are small, whatever the locale."""
