@@ -67,7 +67,6 @@ _NAMES = {
     "int2": Kind.INTEGER,
     "int4": Kind.INTEGER,
     "int8": Kind.INTEGER,
-    "oid": Kind.INTEGER,
     "numeric": Kind.NUMBER,
     "float4": Kind.FLOAT,
     "float8": Kind.FLOAT,
