@@ -13,10 +13,18 @@ from contextlib import contextmanager
 
 from sqlalchemy import URL, exc, make_url
 
-from cdds.errors import CddsError
+from cdds.errors import CddsError, MissingDependency
 from cdds.location import is_usable, printable
 
 _LONGEST_MESSAGE = 300
+_WATCHED = {
+    "connect_timeout": "30",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""A server that is gone without a word is noticed within a minute, and not in hours."""
 _NO_DATABASE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
 
 
@@ -40,6 +48,23 @@ def with_password(url: URL, password: str) -> URL | None:
     return url.set(password=password)
 
 
+def psycopg_url(url: URL, **options: str) -> URL:
+    """Return a URL of PostgreSQL for the one driver, which notices a server that is gone.
+
+    What the URL says itself goes before the options.
+    """
+    return url.set(drivername="postgresql+psycopg").update_query_dict(
+        {**_WATCHED, **options, **url.query}
+    )
+
+
+def missing_driver(what: str, error: ImportError) -> MissingDependency:
+    """Return the error for what needs the driver of PostgreSQL."""
+    return MissingDependency(
+        f"{what} in PostgreSQL needs its driver: pip install 'cdds-sdk[postgres]' ({error})"
+    )
+
+
 def shown(url: URL) -> str:
     """Return a URL as it may be shown: its options may hold secrets."""
     return printable(url.set(query={}).render_as_string(hide_password=True))
@@ -47,32 +72,42 @@ def shown(url: URL) -> str:
 
 @contextmanager
 def reporting(
-    refuse: Callable[[str, Exception], CddsError], *kinds: type[Exception]
+    refuse: Callable[[str, Exception], CddsError],
+    *kinds: type[Exception],
+    reads_rows: bool = False,
 ) -> Iterator[None]:
     """Turn any error of a database into one of this library, which shows nothing of the other.
 
     An interrupt in the middle of a statement may come out as an error that the driver then has in
-    putting its connection in order; it is the interrupt that is raised.
+    putting its connection in order; it is the interrupt that is raised. What is raised does not
+    lead to the other error, which holds what no log may show.
 
     Args:
         refuse: makes the error of what may be said in words, and of the error itself.
         kinds: the errors of drivers that are spoken to past SQLAlchemy.
+        reads_rows: whether values of rows are looked at, by a statement of somebody else: the
+            name of what is missing may then be such a value.
     """
     handled = sys.exception()
     errors: tuple[type[Exception], ...] = (exc.SQLAlchemyError, *kinds)
+    raised: BaseException | None = None
     try:
         yield
     except errors as error:
-        for cause in _contexts(error, until=handled):
-            if not isinstance(cause, Exception):
-                raise cause from None
-        raise refuse(in_words(error), error) from None
+        words = in_words(error, reads_rows=reads_rows)
+        raised = _interrupt(error, until=handled) or refuse(words, error)
+    if raised is not None:
+        try:
+            raise raised
+        finally:
+            raised.__context__ = None  # the with statement is still handling the other error
+            del raised  # which would else refer to itself
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: Exception, *, reads_rows: bool = False) -> str:
     """Return what an error of a database says, without statement, parameters and values."""
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
-    if not (is_operational(error) or _is_of_statement(origin)):
+    if not (is_operational(error) or _is_of_statement(origin, reads_rows=reads_rows)):
         return f"it failed with {type(origin).__name__}"
     line = str(origin).strip().partition("\n")[0]
     # SQLite quotes the text of a row that is no UTF-8.
@@ -84,20 +119,22 @@ def is_operational(error: Exception) -> bool:
     return any(kind.__name__ == "OperationalError" for kind in type(error).__mro__)
 
 
-def _is_of_statement(error: BaseException) -> bool:
+def _is_of_statement(error: BaseException, *, reads_rows: bool) -> bool:
     """Tell whether a statement was refused before any row was looked at.
 
-    So it is where PostgreSQL names what is missing, or may not be read; and where a file is none of
-    SQLite.
+    So it is where PostgreSQL names what is missing, or may not be read, unless that is looked for
+    by a row's value; and where a file is none of SQLite.
     """
     if getattr(error, "sqlite_errorname", None) in _NO_DATABASE:
         return True
-    return str(getattr(error, "sqlstate", "")).startswith("42")
+    return not reads_rows and str(getattr(error, "sqlstate", "")).startswith("42")
 
 
-def _contexts(error: BaseException, until: BaseException | None) -> Iterator[BaseException]:
-    """Yield what was being handled when an error was raised, from the last to the first."""
+def _interrupt(error: BaseException, until: BaseException | None) -> BaseException | None:
+    """Return the last interrupt that was being handled when an error was raised, if any."""
     context = error.__context__
     while context is not None and context is not until:
-        yield context
+        if not isinstance(context, Exception):
+            return context
         context = context.__context__
+    return None

@@ -306,6 +306,18 @@ class DataFile:
         if (self.parent is None) != (self.parent_key is None):
             raise JobError(f"data file {self.name!r}: parent and parent_key go together")
 
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """The properties that the schema names, with what it says of them."""
+        properties = self.schema.get("properties")
+        return properties if isinstance(properties, Mapping) else {}
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """The schema's properties, and then what the data file itself names, such as its key."""
+        named = (self.key, self.media_type, self.parent_key, *self.timestamps)
+        return tuple(dict.fromkeys((*self.properties, *filter(None, named))))
+
 
 def _files(value: Iterable[DataFile]) -> tuple[DataFile, ...]:
     return tuple(value)

@@ -232,6 +232,44 @@ def test_a_view_stands_for_a_table(fresh: Any, kind: str) -> None:
     assert found == by_key(interactions(40), "IXNID")
 
 
+def test_a_materialized_view_stands_for_a_table(fresh: Any) -> None:
+    url = fresh("postgresql")
+    execute(
+        url,
+        'ALTER TABLE "Chat" RENAME TO "stored"',
+        'CREATE MATERIALIZED VIEW "Chat" AS SELECT * FROM "stored"',
+    )
+
+    found = by_key(records(ContactHistory(url), INTERACTION, data_file="interaction"), "IXNID")
+    assert found == by_key(interactions(40), "IXNID")
+
+
+def test_a_foreign_table_is_looked_at(fresh: Any) -> None:
+    """What should read it, which nobody has written, is what is missing then."""
+    url = fresh("postgresql")
+    execute(
+        url,
+        'DROP TABLE "Chat"',
+        "CREATE FOREIGN DATA WRAPPER none",
+        "CREATE SERVER elsewhere FOREIGN DATA WRAPPER none",
+        'CREATE FOREIGN TABLE "Chat" ("ID" text) SERVER elsewhere',
+    )
+
+    with pytest.raises(SourceError, match="has no handler"):
+        notes(url)
+
+
+@each_database
+def test_an_override_for_a_table_that_is_missing_is_refused(fresh: Any, kind: str) -> None:
+    url = fresh(kind)
+    execute(url, 'DROP TABLE "Attachment"')
+    columns = {"document": {"THENAME": "Attachment.TITLE"}}
+
+    with pytest.raises(SourceError, match=r"document\.THENAME, but the database has no table"):
+        ContactHistory(url, columns=columns).mapping(INTERACTION)
+    assert notes(url, CONTACT, columns=columns) == []
+
+
 @each_database
 def test_a_table_that_is_missing_takes_its_properties_with_it(fresh: Any, kind: str) -> None:
     url = fresh(kind)
@@ -294,12 +332,12 @@ def test_the_tables_are_those_of_a_schema(fresh: Any) -> None:
     url = fresh("postgresql")
     execute(
         url,
-        'ALTER SCHEMA public RENAME TO "ucs %s:x ""1"',
+        'ALTER SCHEMA public RENAME TO "ucs %s :x ""1"',
         "CREATE SCHEMA public",
         'CREATE TABLE "Interaction" ("ID" text)',
     )
 
-    source = ContactHistory(url, schema='ucs %s:x "1')
+    source = ContactHistory(url, schema='ucs %s :x "1')
 
     assert len(records(source, INTERACTION, data_file="interaction")) == 40
     assert len(records(source, CONTACT, data_file="contact")) == 10

@@ -485,6 +485,7 @@ def test_what_the_database_refuses_is_told_without_its_rows(
         assert layout(url) == {}
     assert record["IXNID"] not in str(failure.value)
     assert record["PHONENUMBER"] not in str(failure.value)
+    assert failure.value.__cause__ is failure.value.__context__ is None
 
 
 def test_what_is_loaded_is_a_value(tmp_path: Path) -> None:

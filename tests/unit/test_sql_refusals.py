@@ -47,6 +47,14 @@ def urls(new_catalog_url: Any) -> Iterator[Any]:
         yield url_of
 
 
+def led_to(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that it leads to, whether a traceback prints it or not."""
+    yield error
+    for other in (error.__cause__, error.__context__):
+        if other is not None:
+            yield from led_to(other)
+
+
 @pytest.fixture
 def refused(
     tmp_path: Path, rsa_key_and_certificate: tuple[Path, Path], caplog: pytest.LogCaptureFixture
@@ -62,6 +70,7 @@ def refused(
             )
         assert not folder.exists() or list(folder.iterdir()) == []
         said = "".join(traceback.format_exception(caught.value)) + caplog.text
+        said += "".join(map(repr, led_to(caught.value)))
         for secret in (SECRET, "hunter2", VALUE):
             assert secret not in said
         assert len(str(caught.value)) < 500
@@ -163,6 +172,10 @@ def test_a_failure_of_a_value_does_not_show_it(
         "SELECT x::json AS x FROM there",
         "SELECT decode(x, 'hex') AS x FROM there",
         "SELECT 1 / (length(x) - length(x)) AS x FROM there",
+        "SELECT x::regclass::text AS x FROM there",
+        "SELECT x::regtype::text AS x FROM there",
+        "SELECT x::regprocedure::text AS x FROM there",
+        "SELECT to_char(now() AT TIME ZONE x, 'YYYY') AS x FROM there",
     ):
         error = refused(lambda query=query: Sql(urls("postgresql"), row=query))
         assert "it failed with" in str(error)
@@ -404,6 +417,7 @@ def test_a_parameter_without_a_value_is_refused(urls: Any, kind: str) -> None:
         ({"timeout": timedelta()}, "timeout"),
         ({"timeout": timedelta(days=8)}, "timeout"),
         ({"rows_per_second": 0}, "rows_per_second"),
+        ({"rows_per_second": 0.99}, "rows_per_second"),
         ({"rows_per_second": float("nan")}, "rows_per_second"),
         ({"rows_per_second": True}, "rows_per_second"),
         ({"password": SECRET}, "password"),

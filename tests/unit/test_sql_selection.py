@@ -243,6 +243,81 @@ def test_orphans_are_told_whatever_is_selected(urls: Any, kind: str) -> None:
     assert taken(source, Job(dataset=CALLS))[1].unmatched == 2
 
 
+@each_database
+def test_orphans_are_counted_without_an_index(urls: Any, kind: str) -> None:
+    """Each of 30,000 looked for among as many would take longer than a statement may."""
+    execute(
+        urls(kind),
+        "DROP TABLE IF EXISTS call",
+        "DROP TABLE IF EXISTS note",
+        "CREATE TABLE call (key text, at timestamp)",
+        "CREATE TABLE note (number integer, call text)",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)"
+        " INSERT INTO call SELECT 'k' || i, '2025-03-04 11:00:00' FROM n",
+        "INSERT INTO note SELECT 1, key FROM call UNION ALL SELECT 2, 'none' UNION ALL"
+        " SELECT 3, NULL",
+    )
+    source = Sql(
+        urls(kind),
+        timeout=timedelta(seconds=4),
+        call="SELECT * FROM call",
+        note="SELECT * FROM note",
+    )
+
+    with source.snapshot(CALLS, Selection(Timeframe(NOON, None))) as snapshot:
+        (note,) = snapshot.notes()
+
+    assert note.startswith("2 records of note belong to no record of call at all")
+
+
+FAILING = {
+    "sqlite": "substr(key, 1 + 0 * abs(-9223372036854775807 - (key = 'k1')))",
+    "postgresql": "substr(key, 1 + 0 / CASE key WHEN 'k1' THEN 0 ELSE 1 END)",
+}
+
+
+@each_database
+def test_what_fails_to_be_counted_for_information_is_told_and_fails_nothing(
+    urls: Any, kind: str
+) -> None:
+    """The key of a record that is not selected cannot be read."""
+    calls = [Call(NOON, None, "chat", 0, True), Call(NOON - TICK, None, "chat", 0, True)]
+    stored(urls(kind), calls, [0, 1])
+    source = Sql(
+        urls(kind), call=f"SELECT {FAILING[kind]} AS key, at FROM call", note="SELECT * FROM note"
+    )
+
+    with source.snapshot(CALLS, Selection(Timeframe(NOON, None))) as snapshot:
+        (note,) = snapshot.notes()
+        assert "was not counted" in note
+        assert [record["number"] for record in snapshot.records("note")] == [0]
+
+
+@each_database
+def test_what_is_counted_for_information_may_not_take_long(
+    urls: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record before the time frame has a key that takes for ever; no statement need end."""
+    monkeypatch.setattr("cdds.sources.sql.snapshot._LONGEST_COUNT", timedelta(milliseconds=50))
+    calls = [Call(NOON, None, "chat", 0, True), Call(NOON - TICK, None, "chat", 0, True)]
+    stored(urls(kind), calls, [0])
+    endless = (
+        "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 - i FROM n WHERE key = 'k1')"
+        " SELECT max(i) FROM n)"
+    )
+    source = Sql(
+        urls(kind),
+        timeout=None,
+        call=f"SELECT CASE {endless} WHEN 1 THEN key END AS key, at FROM call",
+        note="SELECT * FROM note",
+    )
+
+    with source.snapshot(CALLS, Selection(Timeframe(NOON, None))) as snapshot:
+        (note,) = snapshot.notes()
+        assert "was not counted" in note
+        assert [record["number"] for record in snapshot.records("note")] == [0]
+
+
 @pytest.mark.parametrize("of", ["varchar(9)", "char(9)", "medium", "bigint", "name", "citext_like"])
 def test_a_media_type_is_of_any_type(urls: Any, of: str) -> None:
     value = "7" if of == "bigint" else "Chat"
@@ -289,6 +364,31 @@ def test_keys_are_compared_as_records_have_them(urls: Any, of: str) -> None:
         assert len(snapshot.notes()) == 1
 
 
+@pytest.mark.parametrize(("key", "reference"), [("5", 5), (5, "5"), (5, 5), ("5", "5")])
+@pytest.mark.parametrize(("declared", "referring"), [("", ""), ("", "BLOB"), ("BLOB", "")])
+def test_keys_of_two_types_of_values_are_one(
+    urls: Any, key: Any, reference: Any, declared: str, referring: str
+) -> None:
+    """In a column without a type SQLite tells a number from its digits; a record does not."""
+    url = urls("sqlite")
+    execute(
+        url,
+        "DROP TABLE IF EXISTS call",
+        "DROP TABLE IF EXISTS note",
+        f"CREATE TABLE call (key {declared}, at text)",
+        f"CREATE TABLE note (number integer, call {referring})",
+    )
+    insert(url, "call", [(key, "2025-03-04 12:00:00"), ("6", "2025-03-04 11:00:00")])
+    insert(url, "note", [(1, reference), (2, 6)])
+    source = Sql(url, call="SELECT * FROM call", note="SELECT * FROM note")
+
+    for timeframe, expected in ((Timeframe(NOON, None), [1]), (None, [1, 2])):
+        found, _ = taken(source, Job(dataset=CALLS, timeframe=timeframe))
+        assert [note["number"] for note in found["note"]] == expected
+    with source.snapshot(CALLS, Selection(Timeframe(NOON, None))) as snapshot:
+        assert snapshot.notes() == ()
+
+
 def test_media_types_are_compared_in_any_encoding_and_locale(urls: Any) -> None:
     """In Latin-1 a letter that is not ASCII is one byte, too."""
     url = urls("postgresql")
@@ -325,6 +425,50 @@ def test_what_is_no_time_is_refused_and_not_left_out(urls: Any, kind: str, value
     assert [call["key"] for call in found["call"]] == ["c"]
     assert [(reject.key, reject.field) for reject in tally.rejects] == [("a", "at")]
     assert tally.undated == 1
+
+
+@pytest.mark.parametrize("of", ["timestamp", "timestamptz"])
+@pytest.mark.parametrize("names", ["at", "at, NULL::date::{0} AS seen"])
+@pytest.mark.parametrize("timeframe", [Timeframe(NOON, None), Timeframe(None, NOON)])
+def test_what_is_infinite_is_refused_and_not_left_out(
+    urls: Any, of: str, names: str, timeframe: Timeframe
+) -> None:
+    url = urls("postgresql")
+    execute(
+        url,
+        "DROP TABLE IF EXISTS t",
+        f"CREATE TABLE t (key text, at {of})",
+        "INSERT INTO t VALUES ('a', 'infinity'), ('b', '-infinity')",
+    )
+    source = Sql(url, call=f"SELECT key, {names.format(of)} FROM t")
+
+    found, tally = taken(source, Job(dataset=CALLS, timeframe=timeframe, on_invalid="reject"))
+
+    assert found["call"] == []
+    assert sorted((reject.key, reject.field) for reject in tally.rejects) == [
+        ("a", "at"),
+        ("b", "at"),
+    ]
+
+
+@pytest.mark.parametrize("of", ["timestamp", "timestamptz"])
+def test_an_index_on_the_time_is_used(urls: Any, of: str) -> None:
+    url = urls("postgresql")
+    execute(
+        url,
+        "DROP TABLE IF EXISTS t",
+        f"CREATE TABLE t AS SELECT i AS key, '2025-01-01'::{of} + i * interval '1 minute' AS at"
+        " FROM generate_series(1, 100000) AS i",
+        "CREATE INDEX ON t (at)",
+        "ANALYZE t",
+    )
+    source = Sql(url, call="SELECT * FROM t")
+    with source.snapshot(CALLS, Selection(Timeframe(NOON, NOON + timedelta(hours=1)))) as snapshot:
+        query = snapshot._selected["call"].query
+        plan = str(snapshot._session.value(f"EXPLAIN (FORMAT JSON) {query}"))
+        assert snapshot.count("call") == 60
+
+    assert "Seq Scan" not in plan
 
 
 @given(

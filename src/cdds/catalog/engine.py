@@ -6,7 +6,7 @@ Place: below the catalog's tables; all that differs between SQLite and PostgreSQ
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import StaticPool
 
 from cdds import database
-from cdds.errors import CatalogError, MissingDependency
+from cdds.errors import CatalogError
 from cdds.location import printable
 
 _LONGEST_TIMEOUT = 24 * 60 * 60
@@ -36,13 +36,7 @@ _MOST_IDLE = 60_000
 One that was stopped, or cut off, in the middle of it would keep what it has locked from all others.
 """
 
-_DEAD_CONNECTIONS = {
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "60000",
-}
-"""A server that is gone without a word is noticed within a minute, and not in hours."""
+_NO_DRIVER = "the URL of the catalog has a driver or an option that is none"
 
 WRITES = "cdds_writes"
 """The execution option of a connection that will write."""
@@ -67,12 +61,9 @@ def open_engine(
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
     if not is_number or not 0 < timeout <= _LONGEST_TIMEOUT:
         raise CatalogError("the timeout of a catalog is a number of seconds, up to a day")
-    try:
+    with suppress(exc.ArgumentError, ValueError):  # which quote the URL
         return _open(url, timeout)
-    except (exc.ArgumentError, ValueError):
-        raise CatalogError(
-            "the URL of the catalog has a driver or an option that is none"
-        ) from None
+    raise CatalogError(_NO_DRIVER)
 
 
 def _open(url: URL, timeout: float) -> Engine:
@@ -145,26 +136,21 @@ def _check_file(file: tuple[str, int, int] | None) -> None:
 
 
 def _postgresql(url: URL, timeout: float) -> Engine:
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername not in {"postgresql", "postgresql+psycopg"}:
+        raise CatalogError(_NO_DRIVER)
     # Added to what the URL says, which would be lost otherwise.
     given = url.query.get("options", "")
     given = given if isinstance(given, str) else " ".join(given)
-    url = url.update_query_dict(
-        {
-            "options": f"-c idle_in_transaction_session_timeout={_MOST_IDLE} {given} "
-            f"-c timezone=UTC -c lock_timeout={int(timeout * 1000)}",
-            "connect_timeout": str(max(2, int(timeout))),
-            **_DEAD_CONNECTIONS,
-            **{name: value for name, value in url.query.items() if name != "options"},
-        }
+    options = (
+        f"-c idle_in_transaction_session_timeout={_MOST_IDLE} {given} "
+        f"-c timezone=UTC -c lock_timeout={int(timeout * 1000)}"
     )
+    url = database.psycopg_url(url, connect_timeout=str(max(2, int(timeout))))
+    url = url.update_query_dict({"options": options})
     try:
         return create_engine(url, pool_pre_ping=True)
     except ImportError as error:
-        raise MissingDependency(
-            f"a catalog in PostgreSQL needs its driver: pip install 'cdds-sdk[postgres]' ({error})"
-        ) from error
+        raise database.missing_driver("a catalog", error) from error
 
 
 def database_time(connection: Connection) -> datetime:

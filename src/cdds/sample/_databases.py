@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cdds.errors import JobError, MissingDependency, SourceError
-from cdds.location import is_usable, printable
+from cdds.errors import CddsError, JobError, SourceError
+from cdds.location import printable
 from cdds.sample._spelling import SPELLINGS, respelled
 from cdds.sample._tables import Row, Table
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 _SQLITE_CACHE = -64 * 1024  # KiB: random keys are put into indexes
+_NO_OPTION = "the URL of the database has an option that is none"
 _COMMENT = re.compile(r"--.*")
 _BOOLEAN, _TIMESTAMP = 16, 1114  # as pg_type numbers them
 _DRIVERS_OWN: Mapping[int, Callable[[Any], Any]] = {
@@ -86,16 +87,21 @@ def opened(location: str, password: str | None, names: str) -> Iterator[Database
     """
     if names not in SPELLINGS:
         raise JobError(f"names is one of {', '.join(SPELLINGS)}, not {str(names)[:40]!a}")
-    url = parsed(location)
-    if url.get_backend_name() == "sqlite":
-        if password is not None:
-            raise JobError("a file of SQLite has no password")
-        with _sqlite(url, names) as database:
-            yield database
-    else:
-        url = url if password is None else url.set(password=password)
-        with _postgresql(url, names) as database:
-            yield database
+    url = _with_password(parsed(location), password)
+    opening = _sqlite if url.get_backend_name() == "sqlite" else _postgresql
+    with opening(url, names) as open_database:
+        yield open_database
+
+
+def _with_password(url: URL, password: str | None) -> URL:
+    from cdds import database
+
+    if password is None:
+        return url
+    with_password = database.with_password(url, password)
+    if with_password is None:
+        raise JobError("a file of SQLite has no password; PostgreSQL takes one that is a text")
+    return with_password
 
 
 def parsed(location: str) -> URL:
@@ -104,14 +110,13 @@ def parsed(location: str) -> URL:
     Raises:
         JobError: it is none, or not of a file of SQLite or a database of PostgreSQL.
     """
-    from sqlalchemy import exc, make_url
+    from cdds import database
 
-    try:
-        url = make_url(location if is_usable(location) else "")
-    except (exc.ArgumentError, ValueError):
+    url = database.parse_url(location) if "://" in str(location) else None
+    if url is None:
         raise JobError(
             "a database is given by its URL: sqlite:///FILE or postgresql://USER@HOST/NAME"
-        ) from None
+        )
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise JobError(
             f"a sample is loaded into SQLite or PostgreSQL, not into {url.drivername[:40]!a}"
@@ -125,13 +130,16 @@ def _arguments(url: URL) -> dict[str, Any]:
     """Return what the driver is to be called with."""
     from sqlalchemy import exc
 
-    driver = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
-    url = url.set(drivername=driver[url.get_backend_name()])
-    try:
+    from cdds import database
+
+    if url.get_backend_name() == "postgresql":
+        url = database.psycopg_url(url)
+    else:
+        url = url.set(drivername="sqlite+pysqlite")
+    with suppress(exc.ArgumentError, ValueError):  # which quote the URL
         positional, named = url.get_dialect()().create_connect_args(url)
-    except (exc.ArgumentError, ValueError):
-        raise JobError("the URL of the database has an option that is none") from None
-    return {**named, "database": positional[0]} if positional else dict(named)
+        return {**named, "database": positional[0]} if positional else dict(named)
+    raise JobError(_NO_OPTION)
 
 
 class SQLite:
@@ -164,18 +172,17 @@ def _sqlite(url: URL, names: str) -> Iterator[SQLite]:
     arguments = {**_arguments(url), "isolation_level": None}  # it is begun below
     path = Path(arguments["database"])
     was_there = path.exists()
-    try:
-        with closing(sqlite3.connect(**arguments)) as connection:
-            connection.execute(f"pragma cache_size = {_SQLITE_CACHE}")
-            connection.execute("begin immediate")
-            yield SQLite(connection, names)
-            connection.execute("commit")
-    except BaseException as error:
-        if not was_there and path.exists() and not path.stat().st_size:
-            path.unlink()  # opening it has made it
-        if isinstance(error, sqlite3.Error):
-            raise _in_words(error, url) from error
-        raise
+    with _reporting(url, sqlite3.Error):
+        try:
+            with closing(sqlite3.connect(**arguments)) as connection:
+                connection.execute(f"pragma cache_size = {_SQLITE_CACHE}")
+                connection.execute("begin immediate")
+                yield SQLite(connection, names)
+                connection.execute("commit")
+        except BaseException:
+            if not was_there and path.exists() and not path.stat().st_size:
+                path.unlink()  # opening it has made it
+            raise
 
 
 class PostgreSQL:
@@ -233,26 +240,25 @@ def _postgresql(url: URL, names: str) -> Iterator[PostgreSQL]:
     try:
         import psycopg
     except ImportError as error:
-        raise MissingDependency(
-            f"PostgreSQL needs its driver: pip install 'cdds-sdk[postgres]' ({error})"
-        ) from error
-    try:
-        with psycopg.connect(**_arguments(url)) as connection:
-            yield PostgreSQL(connection, names)
-    except psycopg.ProgrammingError as error:
-        if error.sqlstate is None:  # the driver's own: an option that is none
-            raise JobError("the URL of the database has an option that is none") from None
-        raise _in_words(error, url) from error
-    except psycopg.Error as error:
-        raise _in_words(error, url) from error
+        from cdds import database
+
+        raise database.missing_driver("a sample", error) from error
+    with _reporting(url, psycopg.Error), psycopg.connect(**_arguments(url)) as connection:
+        yield PostgreSQL(connection, names)
 
 
 def _columns(table: Table) -> str:
     return ", ".join(f'"{column}"' for column in table.columns)
 
 
-def _in_words(error: Exception, url: URL) -> SourceError:
-    """Put an error of a driver into words: its first line, for the others quote rows."""
-    words = str(error).strip().partition("\n")[0] or type(error).__name__
-    where = url.set(query={}).render_as_string(hide_password=True)
-    return SourceError(f"the database {printable(where)}: {printable(words)[:300]}")
+def _reporting(url: URL, kind: type[Exception]) -> AbstractContextManager[None]:
+    """Turn the errors of a driver into those of this library."""
+    from cdds import database
+
+    def refusal(words: str, error: Exception) -> CddsError:
+        # It is the driver's own, not the server's.
+        if type(error).__name__ == "ProgrammingError" and getattr(error, "sqlstate", "") is None:
+            return JobError(_NO_OPTION)
+        return SourceError(f"the database {database.shown(url)}: {words}")
+
+    return database.reporting(refusal, kind)

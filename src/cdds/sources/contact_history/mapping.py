@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Inspector, inspect
+from sqlalchemy.dialects.postgresql.base import PGInspector
 
 from cdds.errors import SourceError
 from cdds.model import Dataset
@@ -73,7 +74,7 @@ def look(connection: Connection, schema: str | None, wanted: Iterable[str]) -> d
     """
     inspector = inspect(connection)
     names: dict[str, list[str]] = {}
-    for name in (*inspector.get_table_names(schema), *inspector.get_view_names(schema)):
+    for name in _names(inspector, schema):
         names.setdefault(plain(name), []).append(name)
     found = {}
     for key in map(plain, wanted):
@@ -85,9 +86,24 @@ def look(connection: Connection, schema: str | None, wanted: Iterable[str]) -> d
             )
         if alike:
             # Looked at by its names alone: there are types that SQLAlchemy does not know.
-            empty = text(f"SELECT * FROM {qualified(alike[0], schema)} LIMIT 0")
-            found[key] = Table.of(alike[0], connection.execute(empty).keys())
+            found[key] = Table.of(alike[0], _columns(connection, qualified(alike[0], schema)))
     return found
+
+
+def _names(inspector: Inspector, schema: str | None) -> Iterator[str]:
+    """Yield the names of all that can be selected from."""
+    yield from inspector.get_table_names(schema)
+    yield from inspector.get_view_names(schema)
+    if isinstance(inspector, PGInspector):
+        yield from inspector.get_materialized_view_names(schema)
+        yield from inspector.get_foreign_table_names(schema)
+
+
+def _columns(connection: Connection, table: str) -> Iterable[str]:
+    # Nothing in a name is a parameter.
+    return connection.exec_driver_sql(
+        f"SELECT * FROM {table} LIMIT 0", execution_options={"no_parameters": True}
+    ).keys()
 
 
 def map_files(
@@ -110,6 +126,7 @@ def map_files(
         layout = LAYOUTS[file.name]
         if plain(layout.base) not in tables:
             if file.parent is not None:
+                _refuse_overrides(file.name, layout.base, overrides)
                 continue
             known = ", ".join(sorted(table.name for table in tables.values())[:_MOST_NAMES])
             raise SourceError(
@@ -124,6 +141,15 @@ def map_files(
                     f"{key}, the key of {file.name}; name it with columns="
                 )
     return _without_what_others_use(mapped)
+
+
+def _refuse_overrides(
+    data_file: str, table: str, overrides: Mapping[str, Mapping[str, str]]
+) -> None:
+    for name in overrides.get(data_file, {}):
+        raise SourceError(
+            f"columns= has a place for {data_file}.{name}, but the database has no table {table}"
+        )
 
 
 def _without_what_others_use(mapped: Mapping[str, FileMapping]) -> dict[str, FileMapping]:

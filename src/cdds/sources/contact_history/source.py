@@ -100,7 +100,7 @@ class ContactHistory:
             SourceUnavailable: the database cannot be reached.
         """
         _check(dataset)
-        with opened(self._database, self._url) as (session, reporting), reporting():
+        with opened(self._database, self._url) as (session, reporting), reporting(reads_rows=False):
             return self._mapping(session, dataset)
 
     def _mapping(self, session: Session, dataset: Dataset) -> dict[str, FileMapping]:
@@ -114,7 +114,7 @@ class ContactHistory:
     def _snapshot(self, dataset: Dataset, selection: Selection) -> Iterator[SqlSnapshot]:
         pace = Pace(self._rows_per_second)
         with opened(self._database, self._url) as (session, reporting):
-            with reporting():
+            with reporting(reads_rows=False):
                 mapping = self._mapping(session, dataset)
                 queries = {name: self._query(LAYOUTS[name], mapping[name]) for name in mapping}
                 extracts = {

@@ -12,14 +12,17 @@ from cdds.protocols import Lines
 
 _BATCH_SIZE = 1024 * 1024
 _LONGEST_PAUSE = 0.25
-"""The most seconds of one pause, so that a run that is cancelled is not kept waiting."""
+"""The most seconds of one pause, so that a run that is cancelled is not kept waiting.
+
+Where fewer than four rows a second may pass, it is the time of one row.
+"""
 
 
 class Pace:
     """Lets at most so many rows a second pass.
 
     Args:
-        rows_per_second: how many; None for as many as there are.
+        rows_per_second: how many, 1 or more; None for as many as there are.
         now: tells the time, in seconds.
         sleep: waits for some seconds.
     """

@@ -66,32 +66,28 @@ def columns_of(file: DataFile, found: Iterable[tuple[str, Kind]]) -> tuple[Colum
     """Return the columns of a query in the order of the schema, those it does not know last.
 
     A column is the property of its name; SQL does not tell the case of names, so one that differs
-    in case alone is that property, too.
+    in case alone is that property, too. The key and the others that the data file names itself are
+    properties, whether the schema knows them or not.
 
     Raises:
         SourceError: two columns are one property.
     """
-    properties = _properties(file.schema)
+    known_names = file.known_names
     by_case: dict[str, list[str]] = {}
-    for name in properties:
+    for name in known_names:
         by_case.setdefault(name.casefold(), []).append(name)
     columns: dict[str, Column] = {}
     for name, kind in found:
         alike = by_case.get(name.casefold(), [])
-        known = name if name in properties or len(alike) != 1 else alike[0]
+        known = name if name in known_names or len(alike) != 1 else alike[0]
         if known in columns:
             raise SourceError(
                 f"data file {file.name}: the columns {columns[known].name!a} and {name!a} of its "
                 "query would be one property; give them other names with AS"
             )
-        columns[known] = Column(name, known, kind, _types(properties.get(known)))
-    order = {name: number for number, name in enumerate(properties)}
+        columns[known] = Column(name, known, kind, _types(file.properties.get(known)))
+    order = {name: number for number, name in enumerate(known_names)}
     return tuple(sorted(columns.values(), key=lambda column: order.get(column.label, len(order))))
-
-
-def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    properties = schema.get("properties", {})
-    return properties if isinstance(properties, Mapping) else {}
 
 
 def _types(schema: Any) -> frozenset[str]:

@@ -22,7 +22,8 @@ from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import NullPool
 
-from cdds.errors import MissingDependency, SourceError
+from cdds import database
+from cdds.errors import SourceError
 from cdds.sources.sql.columns import Column, Kind
 from cdds.sources.sql.json_text import json_text
 from cdds.sources.sql.quoting import identifier, literal
@@ -36,6 +37,8 @@ _SETTINGS = {
     # As many digits as tell a float from its neighbours.
     "extra_float_digits": "1",
     "statement_timeout": "0",
+    # Two reads of a table in one snapshot have one order.
+    "synchronize_seqscans": "off",
     # All rows are wanted, not the first ones soon.
     "cursor_tuple_fraction": "1",
     # Compiling expressions of a hundred columns takes longer than it saves.
@@ -44,6 +47,10 @@ _SETTINGS = {
     # A slow sink keeps the transaction waiting.
     "idle_in_transaction_session_timeout": "0",
 }
+_NO_LONGER_THAN = (
+    "SELECT set_config(name, new::text, true) FROM pg_settings, CAST(%s AS integer) AS new"
+    " WHERE name = 'statement_timeout' AND (setting = '0' OR setting::integer > new)"
+)
 _FETCH = 1024 * 1024
 """The bytes that are fetched at once, more or less: so often the timeout begins anew."""
 _MOST_ROWS = 2000
@@ -60,7 +67,6 @@ _NAMES = {
     "int2": Kind.INTEGER,
     "int4": Kind.INTEGER,
     "int8": Kind.INTEGER,
-    "oid": Kind.INTEGER,
     "numeric": Kind.NUMBER,
     "float4": Kind.FLOAT,
     "float8": Kind.FLOAT,
@@ -97,14 +103,11 @@ class PostgreSQL:
     @contextmanager
     def snapshot(self) -> Iterator[PostgreSQLSnapshot]:
         """Open a transaction that reads what is committed now, and nothing that comes later."""
-        url = self.url.set(drivername="postgresql+psycopg")  # whose cursors are spoken to below
+        url = database.psycopg_url(self.url)  # whose cursors are spoken to below
         try:
             engine = create_engine(url, poolclass=NullPool)
         except ImportError as error:
-            raise MissingDependency(
-                "a source in PostgreSQL needs its driver: pip install 'cdds-sdk[postgres]' "
-                f"({error})"
-            ) from error
+            raise database.missing_driver("a source", error) from error
         connection = engine.connect()
         try:
             connection.execution_options(
@@ -137,15 +140,25 @@ class PostgreSQLSnapshot:
     """A transaction that reads."""
 
     answers_midway = False
+    joins_by_hash = True
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._driver: Any = connection.connection.driver_connection
         self._numbers = count()
 
-    def value(self, statement: str) -> Any:
+    def value(self, statement: str, within: timedelta | None = None) -> Any:
         """Return the one value that a statement finds."""
-        return self._execute(statement).fetchone()[0]
+        if within is None:
+            return self._execute(statement).fetchone()[0]
+        from psycopg import Rollback
+
+        found = None
+        with self._driver.transaction():  # a savepoint, to which its settings are put back, too
+            self._driver.execute(_NO_LONGER_THAN, [within // timedelta(milliseconds=1)])
+            found = self.value(statement)
+            raise Rollback
+        return found
 
     def estimate(self, query: str) -> float:
         """Return about how many rows a query finds: the planner's guess."""
@@ -183,7 +196,9 @@ class PostgreSQLSnapshot:
             for sign, border in ((">=", start), ("<", end))
             if border is not None
         ]
-        return f"({moment} IS NULL OR ({' AND '.join(bounds)}))" if bounds else None
+        # What is no finite time is refused by the exporter, and not left out in silence.
+        passing = [f"{moment} IS NULL", f"{moment} = 'infinity'", f"{moment} = '-infinity'"]
+        return f"({' OR '.join([*passing, '(' + ' AND '.join(bounds) + ')'])})" if bounds else None
 
     def ascii_lower(self, column: Column) -> str:
         """Return a column as a text whose ASCII letters are small, whatever the locale."""

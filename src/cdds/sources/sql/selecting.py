@@ -18,6 +18,11 @@ from cdds.sources.sql.session import Session
 
 _BLANKS = string.whitespace + "\x1c\x1d\x1e\x1f"
 """What the exporter leaves out at both ends of a media type."""
+_COMPARED_AS_TEXT = {Kind.TEXT, Kind.JSON, Kind.ANY}
+"""Kinds of keys whose values may differ for a database, and be one in a record.
+
+Texts may be padded, JSON is not compared by PostgreSQL, and SQLite tells 5 from '5'.
+"""
 
 
 @attrs.frozen
@@ -69,16 +74,18 @@ def selected(
     return chosen
 
 
-def orphans(child: Extract, parent: Extract) -> str | None:
+def orphans(session: Session, child: Extract, parent: Extract) -> str | None:
     """Return what counts the rows that belong to no row of another data file at all."""
     key, parent_key = child.column(child.file.parent_key), parent.column(parent.file.key)
     if key is None or parent_key is None:
         return None
     left, right = _compared(key, parent_key)
-    return (
-        f"SELECT count(*) FROM ({child.query}) AS q WHERE NOT EXISTS"
-        f" (SELECT 1 FROM ({parent.query}) AS p WHERE {right} = {left})"
-    )
+    keys = f"SELECT {right} FROM ({parent.query}) AS p WHERE {right}"
+    if session.joins_by_hash:
+        lonely = f"NOT EXISTS ({keys} = {left})"
+    else:
+        lonely = f"{left} IS NULL OR {left} NOT IN ({keys} IS NOT NULL)"
+    return f"SELECT count(*) FROM ({child.query}) AS q WHERE {lonely}"
 
 
 def _is_of_media_types(session: Session, extract: Extract, selection: Selection) -> str | None:
@@ -128,7 +135,7 @@ def _is_of_parent(
 def _compared(key: Column, parent_key: Column) -> tuple[str, str]:
     """Return a key of ``q`` and one of ``p``, as they compare in a record whatever their types."""
     left, right = f"q.{_name(key)}", f"p.{_name(parent_key)}"
-    if key.kind is parent_key.kind and key.kind is not Kind.TEXT:
+    if key.kind is parent_key.kind and key.kind not in _COMPARED_AS_TEXT:
         return left, right
     return f"CAST({left} AS text)", f"CAST({right} AS text)"
 

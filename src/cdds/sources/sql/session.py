@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Dialect
@@ -21,9 +21,17 @@ class Session(Protocol):
     connection: Connection
     answers_midway: bool
     """Whether it can be asked for something else while rows are read."""
+    joins_by_hash: bool
+    """Whether NOT EXISTS is a join; where it is none, only what is IN is put into an index."""
 
-    def value(self, statement: str) -> Any:
-        """Return the one value that a statement finds."""
+    def value(self, statement: str, within: timedelta | None = None) -> Any:
+        """Return the one value that a statement finds.
+
+        Args:
+            statement: a SELECT.
+            within: how long it may take, if that is less than any statement may. The transaction
+                goes on after one that fails.
+        """
         ...
 
     def estimate(self, query: str) -> float:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 import orjson
 
+from cdds.errors import SourceError
 from cdds.model import Selection
 from cdds.protocols import Lines
 from cdds.sources.sql.batches import Pace, batched
@@ -22,6 +24,8 @@ from cdds.sources.sql.session import Session
 _SAMPLE = 64
 _LARGE_SAMPLE = 1024 * 1024
 """So many rows, or bytes where they are large, tell how large a record is."""
+_LONGEST_COUNT = timedelta(seconds=10)
+"""How long it may take to count what is told for information alone: it looks at all rows."""
 
 
 class SqlSnapshot:
@@ -122,8 +126,7 @@ class SqlSnapshot:
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know of what was read, in sentences.
 
-        Raises:
-            SourceError: the database failed.
+        What would take long to be told, or fails, is not told: all that is exported was read.
         """
         return (*self._notes, *self._told_of_orphans())
 
@@ -133,11 +136,22 @@ class SqlSnapshot:
             # Where nothing is left out, the exporter sees them for itself.
             if parent is None or self._selected[name] == extract:
                 continue
-            statement = orphans(extract, parent)
-            with self._reporting():
-                count = 0 if statement is None else int(self._session.value(statement))
-            if count:
+            statement = orphans(self._session, extract, parent)
+            count = 0 if statement is None else self._counted(statement)
+            if count is None:
+                yield (
+                    f"how many records of {name} belong to no record of {parent.file.name} at all "
+                    "was not counted: it failed, or took too long"
+                )
+            elif count:
                 yield (
                     f"{count} records of {name} belong to no record of {parent.file.name} at all, "
                     "so no time frame selects them"
                 )
+
+    def _counted(self, statement: str) -> int | None:
+        try:
+            with self._reporting():
+                return int(self._session.value(statement, _LONGEST_COUNT))
+        except SourceError:
+            return None

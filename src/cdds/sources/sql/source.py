@@ -13,7 +13,7 @@ import string
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from sqlalchemy import URL, FromClause, SelectBase, exc, select
 
@@ -108,12 +108,17 @@ class Sql:
     def _snapshot(self, dataset: Dataset, selection: Selection) -> Iterator[SqlSnapshot]:
         pace = Pace(self._rows_per_second)
         with opened(self._database, self._url) as (session, reporting):
-            with reporting():
+            with reporting(reads_rows=False):
                 extracts = described(session, self._queries, dataset)
             yield SqlSnapshot(session, extracts, selection, pace=pace, reporting=reporting)
 
 
-Reporting: TypeAlias = Callable[[], AbstractContextManager[None]]
+class Reporting(Protocol):
+    """Turns errors of a database into those of this library."""
+
+    def __call__(self, *, reads_rows: bool = True) -> AbstractContextManager[None]:
+        """Return what turns the errors of a block; of what looks at rows less may be said."""
+        ...
 
 
 def open_database(url: URL, timeout: timedelta | None) -> Database:
@@ -138,11 +143,13 @@ def open_database(url: URL, timeout: timedelta | None) -> Database:
 def opened(of: Database, url: URL) -> Iterator[tuple[Session, Reporting]]:
     """Open a transaction that reads, with what turns its errors into those of this library."""
 
-    def reporting() -> AbstractContextManager[None]:
-        return database.reporting(lambda words, error: _refusal(url, words, error), *of.errors)
+    def reporting(*, reads_rows: bool = True) -> AbstractContextManager[None]:
+        return database.reporting(
+            lambda words, error: _refusal(url, words, error), *of.errors, reads_rows=reads_rows
+        )
 
     with ExitStack() as stack:
-        with reporting():  # what is done with the transaction has errors of its own
+        with reporting(reads_rows=False):  # what is done with the transaction has errors of its own
             session = stack.enter_context(of.snapshot())
         yield session, reporting
 
@@ -211,8 +218,8 @@ def checked_rate(rows_per_second: float | None) -> float | None:
         SourceError: it is none.
     """
     is_number = isinstance(rows_per_second, (int, float)) and not isinstance(rows_per_second, bool)
-    if rows_per_second is not None and not (is_number and 0 < rows_per_second < math.inf):
-        raise SourceError("rows_per_second is a number above 0, or None")
+    if rows_per_second is not None and not (is_number and 1 <= rows_per_second < math.inf):
+        raise SourceError("rows_per_second is a number, 1 or more, or None")
     return rows_per_second
 
 

@@ -76,19 +76,23 @@ class SQLite:
         return (sqlite3.Error,)
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             f"file:{quote(str(self.url.database))}?mode=ro",
             uri=True,
             timeout=_WAIT,
             isolation_level=None,
             check_same_thread=False,
         )
+        # What is sorted, or looked up, would be written to the disk in clear text.
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
 
 
 class SQLiteSnapshot:
     """A transaction that reads."""
 
     answers_midway = True
+    joins_by_hash = False
 
     def __init__(
         self, connection: Connection, driver: sqlite3.Connection, timeout: timedelta | None
@@ -96,16 +100,15 @@ class SQLiteSnapshot:
         self.connection = connection
         self._driver = driver
         self._until = math.inf
-        self._timeout = math.inf if timeout is None else timeout.total_seconds()
+        self._timeout = _seconds(timeout)
         driver.create_function("cdds_is_within", 3, _is_within, deterministic=True)
         driver.execute("BEGIN")
         driver.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on it is fixed
-        if timeout is not None:
-            driver.set_progress_handler(self._is_late, _STEPS)
+        driver.set_progress_handler(self._is_late, _STEPS)
 
-    def value(self, statement: str) -> Any:
+    def value(self, statement: str, within: timedelta | None = None) -> Any:
         """Return the one value that a statement finds."""
-        self._begin()
+        self._begin(within)
         return self._driver.execute(statement).fetchone()[0]
 
     def estimate(self, query: str) -> float:
@@ -174,11 +177,15 @@ class SQLiteSnapshot:
                 yield orjson.dumps(record, None, orjson.OPT_APPEND_NEWLINE)
                 self._begin()
 
-    def _begin(self) -> None:
-        self._until = time.monotonic() + self._timeout
+    def _begin(self, within: timedelta | None = None) -> None:
+        self._until = time.monotonic() + min(self._timeout, _seconds(within))
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._until
+
+
+def _seconds(timeout: timedelta | None) -> float:
+    return math.inf if timeout is None else timeout.total_seconds()
 
 
 def _refuse_alike(names: Sequence[str]) -> None:
