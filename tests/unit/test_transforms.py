@@ -362,7 +362,9 @@ TRANSFORMS = st.one_of(
     SOME_PATHS.map(lambda paths: t.Pseudonymise(*paths, key=KEY)),
     st.just(t.Apply(str, "A")),
     st.just(t.Apply(str, "*.B", schema={"type": "string"})),
+    st.just(t.Apply(lambda value: value, "A", "*.B", schema={"type": "string"})),
     st.just(t.ApplyToRecord(lambda record: record | {"C": 1})),
+    st.just(t.ApplyToRecord(lambda record: record, schema={"required": ["A"]})),
 )
 
 
@@ -551,6 +553,33 @@ def test_a_function_may_change_the_type_and_say_so() -> None:
         "type": "integer",
         "$comment": "changed by the function len",
     }
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        t.Apply(lambda value: value, "A", schema={"type": "integer"}),
+        t.ApplyToRecord(lambda record: record, schema={"type": "object", "required": ["zz"]}),
+    ],
+)
+def test_what_a_function_leaves_as_it_was_must_fit_its_schema_too(rule: Transform) -> None:
+    with pytest.raises(RecordError, match="after its transforms"):
+        changed(b'{"A":"abc"}\n', rule)
+
+
+@pytest.mark.parametrize("before", [True, {"type": ["string", "null"]}, {"enum": ["abc", None]}])
+@pytest.mark.parametrize(
+    "after",
+    [{"type": "integer"}, {"type": ["integer"]}, {"minimum": 0}, {"enum": [3]}, {"type": "null"}],
+)
+def test_a_null_that_no_function_is_called_for_stays_allowed(before: Any, after: Any) -> None:
+    schema = {"type": "object", "properties": {"A": before}}
+    rule = t.Apply(lambda _: 3, "A", schema=after)
+    lines = b'{"A":null}\n' + (b"" if after == {"type": "null"} else b'{"A":"abc"}\n')
+    found = archive(job(rule, schema=schema), thing=lines)
+    assert [record["A"] for record in found.records("Thing")] == [None, 3][: lines.count(b"\n")]
+    for record in found.records("Thing"):
+        Draft7Validator(found.schema("thing")).validate(record)
 
 
 @pytest.mark.parametrize("returned", [None, [], "text", {3: 4}])

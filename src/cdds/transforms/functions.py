@@ -18,7 +18,7 @@ from cdds.members import Members, Node, json_of
 from cdds.refusal import Refusal
 from cdds.transforms.fields import OfFields, Step, Write, checked_fields, joined
 from cdds.transforms.reach import Change
-from cdds.transforms.schemas import Schema, remarked
+from cdds.transforms.schemas import Schema, remarked, with_null_of
 
 
 def _checked_function(_: object, __: object, value: Any) -> None:
@@ -60,7 +60,8 @@ class Apply(OfFields):
     Attributes:
         function: a function of one argument; to be pickled, it must stand in a module.
         fields: the paths of the fields.
-        schema: the JSON Schema of what it returns; that of the field when left out.
+        schema: the JSON Schema of what it returns; that of the field when left out. A null that
+            the field may be stays allowed.
 
     >>> Apply(str.casefold, "FROMADDRESS")
 
@@ -92,7 +93,8 @@ class Apply(OfFields):
 
     def _schema(self, schema: Schema) -> Any:
         remark = f"changed by the function {_name_of(self.function)}"
-        return remarked(schema if self.schema is None else self.schema, remark)
+        after = schema if self.schema is None else with_null_of(schema, self.schema)
+        return remarked(after, remark)
 
     def _change(self, field: str, write: Write) -> Change:
         function = self.function

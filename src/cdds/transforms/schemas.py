@@ -28,6 +28,7 @@ _EXAMPLES = frozenset({"default", "examples"})
 _SHAPE = frozenset({"type", "properties", "required", "additionalProperties", "items"})
 _TEXTS = frozenset({"string", "number", "integer", "boolean"})
 _ALL_TYPES = ("object", "array", "null")
+_CHOICES = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "if", "not", "oneOf"})
 _LITERAL = frozenset({"const", "default", "enum", "examples"})
 
 
@@ -103,6 +104,18 @@ def remarked(schema: Schema, remark: str) -> Schema:
     before = schema.get("$comment")
     schema["$comment"] = f"{before}; {remark}" if isinstance(before, str) and before else remark
     return schema
+
+
+def with_null_of(before: Schema, after: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a value's schema is after a change that leaves a null where it is."""
+    if before is False or "null" not in _types(before):
+        return after
+    if _CHOICES & set(after):
+        return {"anyOf": [after, {"type": "null"}]}
+    if "null" in _types(after):
+        return after
+    types = after["type"]
+    return {**after, "type": [*([types] if isinstance(types, str) else types), "null"]}
 
 
 def of_texts(schema: Schema, remark: str) -> Schema:
