@@ -510,6 +510,53 @@ def test_an_error_of_a_function_tells_where_and_which_and_never_the_content(
         assert not isinstance(error, Talkative)
 
 
+class Lazy(Mapping[str, Any]):
+    """Fails with the words of a record, but only when it is read."""
+
+    def __getitem__(self, name: str) -> Any:
+        raise ValueError("a secret")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("A")
+
+    def __len__(self) -> int:
+        return 1
+
+
+class Quarrelsome(str):
+    """Fails with the words of a record when it is compared."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("a secret")
+
+
+def exits(_: Any) -> Any:
+    sys.exit("a secret")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        exits,
+        lambda _: Lazy(),
+        lambda _: {"A": Lazy()},
+        lambda _: {Quarrelsome("A"): 1},
+        lambda _: {"A": {1, Quarrelsome("A")}},
+    ],
+)
+@pytest.mark.parametrize("rule", [t.ApplyToRecord, lambda function: t.Apply(function, "A")])
+def test_what_a_function_returns_can_no_more_speak_of_a_record_than_what_it_raises(
+    rule: Callable[[Any], Transform], function: Callable[[Any], Any]
+) -> None:
+    with pytest.raises(RecordError) as caught:
+        archive(job(rule(function)), thing=b'{"A":{"A":1}}\n')
+    for error in chain_of(caught.value):
+        assert "secret" not in f"{error!r}{error}"
+
+
 def test_a_record_that_cannot_be_changed_is_a_reject_on_request_and_so_are_its_children() -> None:
     made = Job(
         dataset=INTERACTION,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import attrs
 import msgspec
@@ -19,6 +19,8 @@ from cdds.refusal import Refusal
 from cdds.transforms.fields import OfFields, Step, Write, checked_fields, joined
 from cdds.transforms.reach import Change
 from cdds.transforms.schemas import Schema, remarked, with_null_of
+
+_T = TypeVar("_T")
 
 
 def _checked_function(_: object, __: object, value: Any) -> None:
@@ -104,8 +106,12 @@ class Apply(OfFields):
             if text == b"null":
                 return node
             given, before = _read(text), _read(text)
-            after = _called(function, given, field)
-            return node if _is_same(after, before) else msgspec.Raw(write(after))
+
+            def call() -> Node:
+                after = function(given)
+                return node if _is_same(after, before) else msgspec.Raw(write(after))
+
+            return _guarded(call, function, field)
 
         return change
 
@@ -162,17 +168,24 @@ class ApplyToRecord:
             texts = {name: json_of(node) for name, node in record.items()}
             before = {name: _read(text) for name, text in texts.items()}
             given = {name: _read(text) for name, text in texts.items()}
-            returned = _called(self.function, given, None)
-            if not isinstance(returned, Mapping):
-                raise Refusal(f"the function {_name_of(self.function)} returned no mapping")
-            if _is_same(dict(returned), before):
+
+            def call() -> Members | None:
+                returned = self.function(given)
+                if not isinstance(returned, Mapping):
+                    raise Refusal(f"the function {_name_of(self.function)} returned no mapping")
+                members = dict(returned)
+                if _is_same(members, before):
+                    return None
+                return {
+                    _text(name): record[name]
+                    if name in before and _is_same(value, before[name])
+                    else msgspec.Raw(write(value))
+                    for name, value in members.items()
+                }
+
+            after = _guarded(call, self.function, None)
+            if after is None:
                 return False
-            after = {
-                _text(name): record[name]
-                if name in before and _is_same(value, before[name])
-                else msgspec.Raw(write(value))
-                for name, value in returned.items()
-            }
             record.clear()
             record.update(after)
             return True
@@ -206,12 +219,16 @@ def _text(name: object) -> str:
     return name
 
 
-def _called(function: Callable[[Any], Any], value: Any, field: str | None) -> Any:
-    """Call a host's function; of what it raises only the kind is told."""
-    kind = ""
+def _guarded(call: Callable[[], _T], function: object, field: str | None) -> _T:
+    """Call a host's function and read what it returns, which may run the host's code too.
+
+    Of what is raised only the kind is told, and an exit of the interpreter is none.
+    """
     try:
-        return function(value)
-    except Exception as error:  # noqa: BLE001  # it is the host's
+        return call()
+    except (Refusal, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001  # it is the host's
         kind = type(error).__name__
     # Outside the handler: its context could hold what the record holds.
     raise Refusal(f"the function {_name_of(function)} failed with {kind}", field)
