@@ -728,6 +728,47 @@ def test_a_schema_that_refers_to_its_own_parts_is_refused() -> None:
         job(t.Drop("B"), schema=schema)
 
 
+TEXT = {"definitions": {"t": {"type": "string"}, "u": {"$ref": "#/definitions/t"}}}
+
+
+@pytest.mark.parametrize(
+    "reference", ["#", "#/definitions/t", "#/definitions/u", "#/definitions/none", "thing.json"]
+)
+def test_a_field_s_own_schema_with_a_reference_is_refused(reference: str) -> None:
+    with pytest.raises(JobError, match=r"\$ref"):
+        t.Apply(str, "A", schema=TEXT | {"items": [{"$ref": reference}]})
+
+
+@pytest.mark.parametrize(
+    ("reference", "is_its_own"),
+    [
+        ("#/definitions/t", True),
+        ("#/definitions/u", True),
+        ("#/definitions/%74", True),
+        ("#/allOf/1", True),
+        ("#/definitions/none", False),
+        ("#/allOf/2", False),
+        ("#/allOf/0", False),
+        ("#/properties/A", False),
+        ("#/definitions/t/type", False),
+        ("#name", False),
+        ("https://host.invalid/thing.json", False),
+        ("thing.json#/definitions/t", False),
+    ],
+)
+def test_the_own_schema_of_records_refers_to_its_own_parts_only(
+    reference: str, is_its_own: bool
+) -> None:
+    loop = {"$ref": "#/allOf/0"} if reference == "#/allOf/0" else True
+    schema = TEXT | {"properties": {"A": {"$ref": reference}}, "allOf": [loop, True]}
+    if not is_its_own:
+        with pytest.raises(JobError, match=r"\$ref"):
+            t.ApplyToRecord(dict, schema=schema)
+        return
+    found = archive(job(t.ApplyToRecord(dict, schema=schema)), thing=b'{"A":"x"}\n')
+    assert found.records("Thing") == [{"A": "x"}]
+
+
 def test_no_text_form_shows_a_key() -> None:
     key = b"0123456789abcdef-in-the-clear"
     rule = t.Pseudonymise("SUBJECT", key=key)

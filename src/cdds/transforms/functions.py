@@ -18,7 +18,13 @@ from cdds.members import Members, Node, json_of
 from cdds.refusal import Refusal
 from cdds.transforms.fields import OfFields, Step, Write, checked_fields, joined
 from cdds.transforms.reach import Change
-from cdds.transforms.schemas import Schema, remarked, with_null_of
+from cdds.transforms.schemas import (
+    Schema,
+    check_no_references,
+    check_targets,
+    remarked,
+    with_null_of,
+)
 
 _T = TypeVar("_T")
 
@@ -47,6 +53,19 @@ def _schema_of(value: object) -> Any:
     return schema
 
 
+def _schema_of_field(value: object) -> Any:
+    schema = _schema_of(value)
+    check_no_references(schema)
+    return schema
+
+
+def _schema_of_record(value: object) -> Any:
+    schema = _schema_of(value)
+    if schema is not None:
+        check_targets(schema)
+    return schema
+
+
 def _name_of(function: object) -> str:
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     return str(name)[:100]
@@ -68,14 +87,15 @@ class Apply(OfFields):
     >>> Apply(str.casefold, "FROMADDRESS")
 
     Raises:
-        JobError: there is no function, no field, one is no path, or the schema is no mapping.
+        JobError: there is no function, no field, one is no path, or the schema is no JSON Schema
+            or has a ``$ref``.
     """
 
     kind: ClassVar[str] = "apply"
     is_hosts_own: ClassVar[bool] = True
     function: Callable[[Any], Any] = attrs.field(validator=_checked_function)
     fields: tuple[str, ...] = attrs.field(validator=checked_fields)
-    schema: Mapping[str, Any] | None = attrs.field(converter=_schema_of)
+    schema: Mapping[str, Any] | None = attrs.field(converter=_schema_of_field)
 
     def __init__(
         self,
@@ -129,7 +149,8 @@ class ApplyToRecord:
         schema: the JSON Schema of the records that it returns; as before when left out.
 
     Raises:
-        JobError: there is no function, or the schema is no mapping.
+        JobError: there is no function, or the schema is no JSON Schema or has a ``$ref`` to
+            anything but its own parts.
     """
 
     kind: ClassVar[str] = "apply to record"
@@ -137,7 +158,7 @@ class ApplyToRecord:
     function: Callable[[dict[str, Any]], Mapping[str, Any]] = attrs.field(
         validator=_checked_function
     )
-    schema: Mapping[str, Any] | None = attrs.field(converter=_schema_of)
+    schema: Mapping[str, Any] | None = attrs.field(converter=_schema_of_record)
 
     def __init__(
         self,
