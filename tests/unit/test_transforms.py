@@ -122,6 +122,36 @@ def test_a_name_that_comes_twice_where_a_change_is_made_is_refused(line: bytes) 
         changed(line, t.Drop("B.x"), t.Mask("A"))
 
 
+def without(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name != "A"}
+
+
+@pytest.mark.parametrize(
+    "twice", ['{"x":1,"x":2}', '[{"y":{"x":1, "\\u0078":1}}]', '{"x":{},"y":0,"x":{}}']
+)
+@pytest.mark.parametrize(
+    ("rule", "is_changed"),
+    [
+        (t.Apply(lambda _: 1, "A"), True),
+        (t.Apply(lambda _: 1, "B"), False),
+        (t.Apply(lambda value: value, "A"), False),
+        (t.ApplyToRecord(lambda record: record | {"A": 1}), True),
+        (t.ApplyToRecord(lambda record: without(record) | {"C": record["A"]}), True),
+        (t.ApplyToRecord(lambda record: record | {"B": 1}), False),
+        (t.ApplyToRecord(lambda record: record), False),
+    ],
+)
+def test_what_a_function_was_not_shown_is_not_lost(
+    rule: Transform, is_changed: bool, twice: str
+) -> None:
+    line = f'{{"A":{twice},"B":0}}\n'
+    if is_changed:
+        with pytest.raises(RecordError, match="comes twice"):
+            changed(line.encode(), rule)
+    else:
+        assert f'"A":{twice}' in changed(line.encode(), rule).decode()
+
+
 # What each of them does, held against a model that works on values
 
 

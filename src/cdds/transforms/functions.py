@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from cdds.errors import JobError
-from cdds.members import Members, Node, json_of
+from cdds.members import TWICE, Members, Node, json_of
 from cdds.refusal import Refusal
 from cdds.transforms.fields import OfFields, Step, Write, checked_fields, joined
 from cdds.transforms.reach import Change
@@ -129,7 +129,11 @@ class Apply(OfFields):
 
             def call() -> Node:
                 after = function(given)
-                return node if _is_same(after, before) else msgspec.Raw(write(after))
+                if _is_same(after, before):
+                    return node
+                if _has_twice(text):
+                    raise Refusal(TWICE, field)
+                return msgspec.Raw(write(after))
 
             return _guarded(call, function, field)
 
@@ -197,10 +201,16 @@ class ApplyToRecord:
                 members = dict(returned)
                 if _is_same(members, before):
                     return None
+                same = {
+                    name: record[name]
+                    for name, value in before.items()
+                    if name in members and _is_same(members[name], value)
+                }
+                for name in before:
+                    if name not in same and _has_twice(texts[name]):
+                        raise Refusal(TWICE)
                 return {
-                    _text(name): record[name]
-                    if name in before and _is_same(value, before[name])
-                    else msgspec.Raw(write(value))
+                    _text(name): same[name] if name in same else msgspec.Raw(write(value))
                     for name, value in members.items()
                 }
 
@@ -221,6 +231,20 @@ def _read(text: bytes) -> Any:
     except ValueError:  # int() refuses numbers of more than 4,300 digits
         pass
     raise Refusal("it holds a number too long to be read")
+
+
+def _has_twice(text: bytes) -> bool:
+    """Whether a name comes twice in a value, so that a function was not given all of it."""
+    found = False
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal found
+        names = dict(pairs)
+        found = found or len(names) != len(pairs)
+        return names
+
+    json.loads(text, object_pairs_hook=members)
+    return found
 
 
 def _is_same(one: Any, other: Any) -> bool:
