@@ -513,7 +513,8 @@ class Progress:
     Attributes:
         records: records exported so far.
         bytes_read: bytes taken from the source, as they are stored there.
-        bytes_total: the size of the source in bytes, where it is known in advance.
+        bytes_total: the size of the source in bytes, where it is known in advance; when done, what
+            was read.
         bytes_written: bytes of artifacts written so far.
         done: whether the export is complete and final.
     """

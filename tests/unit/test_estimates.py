@@ -77,6 +77,15 @@ def test_a_database_counts(
     assert found.archive_size == pytest.approx(exact.archive_size, rel=0.2, abs=3000)
 
 
+def test_a_run_from_a_database_ends_with_all_of_it_read(
+    export: Callable[..., Any], database: Path
+) -> None:
+    seen: list[cdds.Progress] = []
+    export(cdds.sources.ContactHistory(f"sqlite:///{database}"), progress=seen.append)
+    assert seen[-1].done
+    assert seen[-1].bytes_total == seen[-1].bytes_read > 0
+
+
 def rows(source: cdds.sources.ContactHistory, name: str) -> list[Any]:
     with source.snapshot(cdds.datasets.INTERACTION, cdds.Selection.all()) as snapshot:
         return list(snapshot.records(name))
