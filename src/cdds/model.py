@@ -396,7 +396,7 @@ def _transforms(value: Any) -> dict[str, tuple[Transform, ...]]:
     for transforms in given.values():
         if not all(isinstance(transform, Transform) for transform in transforms):
             raise JobError("transforms holds what is none of cdds.transforms, such as Drop")
-    return {name: transforms for name, transforms in given.items() if transforms}
+    return given
 
 
 def _job_id(_: object, __: object, value: str) -> None:

@@ -186,7 +186,8 @@ def test_a_service_makes_its_transforms_in_every_run_and_stores_none_of_them(
             "sources": {"UCS": lambda _: source(inputs)},
         }
         unknown = {"Interaction": {"interaction": [t.Drop("NO")]}}
-        wrongs: list[Any] = [{"interaction": RULES}, unknown, []]
+        none = {"Interaction": {"docs": []}}
+        wrongs: list[Any] = [{"interaction": RULES}, unknown, none, []]
         for wrong in wrongs:
             with pytest.raises(JobError, match="transforms"):
                 cdds.DownloadService(**wiring, transforms=wrong)

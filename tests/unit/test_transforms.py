@@ -741,7 +741,9 @@ def test_what_makes_no_sense_is_refused_when_the_job_is_made(
         Job(dataset=INTERACTION, transforms={"interaction": [make()]})
 
 
-@pytest.mark.parametrize("given", [[], {"documents": [t.Drop("ID")]}, {"document": t}, 7])
+@pytest.mark.parametrize(
+    "given", [[], {"documents": [t.Drop("ID")]}, {"docs": []}, {"document": t}, 7]
+)
 def test_transforms_are_lists_by_the_names_of_data_files(given: Any) -> None:
     with pytest.raises(JobError, match="transforms"):
         Job(dataset=INTERACTION, transforms=given)
