@@ -55,6 +55,8 @@ class Contents:
         created: the time that the manifest bears.
         on_lines: called with all lines as they are read.
         on_record: called with each record that does not come in lines, for a source may be slow.
+        on_change: called on worker threads before each record that a function of the host's own
+            changes, for that may be slow; what it raises ends the run.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class Contents:
         created: datetime,
         on_lines: Callable[[Lines], object],
         on_record: Callable[[], object],
+        on_change: Callable[[], object] | None = None,
     ) -> None:
         self._job = job
         self._files = job.dataset.files
         self._snapshot = snapshot
         self._on_lines = on_lines
         self._on_record = on_record
+        self._on_change = on_change
         self.created = created
         self._describe = partial(
             manifest.manifest, run_id=run_id, job=job, source=source, created=created
@@ -129,7 +133,15 @@ class Contents:
         from cdds.transforms import Chain  # few exports need it
 
         check = Verdict(self._job.schema_of(file) if self._job.validate else None).check
-        return Chain(transforms, json_of_value, check)
+        chain, on_change = Chain(transforms, json_of_value, check), self._on_change
+        if on_change is None or not any(each.is_hosts_own for each in transforms):
+            return chain
+
+        def change(line: bytes) -> bytes:
+            on_change()
+            return chain(line)
+
+        return change
 
     def _has(self, file: DataFile) -> bool:
         snapshot = self._snapshot

@@ -112,6 +112,7 @@ class Exporter:
                         created=started,
                         on_lines=follower.read,
                         on_record=follower.step,
+                        on_change=follower.check,
                     )
                     follower.tally = contents.tally
                     artifacts = self._stage(job, run_id, contents, staging, follower)
