@@ -58,6 +58,8 @@ class Contents:
         created: the time that the manifest bears.
         on_lines: called with all lines as they are read.
         on_record: called with each record that does not come in lines, for a source may be slow.
+        on_change: called on worker threads before each record that a function of the host's own
+            changes, for that may be slow; what it raises ends the run.
     """
 
     def __init__(
@@ -70,12 +72,14 @@ class Contents:
         created: datetime,
         on_lines: Callable[[Lines], object],
         on_record: Callable[[], object],
+        on_change: Callable[[], object] | None = None,
     ) -> None:
         self._job = job
         self._files = job.dataset.files
         self._snapshot = snapshot
         self._on_lines = on_lines
         self._on_record = on_record
+        self._on_change = on_change
         self.created = created
         self._describe = partial(
             manifest.manifest, run_id=run_id, job=job, source=source, created=created
@@ -119,6 +123,7 @@ class Contents:
             order=order,
             parents=self._keys.get(file.parent) if file.parent else None,
             keys=self._keys.get(file.name),
+            on_change=self._on_change,
         )
         for lines in self._lines(file):
             self._on_lines(lines)
@@ -152,9 +157,11 @@ def gate_of(
     order: int = 0,
     parents: KeySet | None = None,
     keys: KeySet | None = None,
+    on_change: Callable[[], object] | None = None,
 ) -> Gate:
     """Return the gate of a data file's records, which makes the job's transforms too."""
     chain = _chain(job, file)
+    is_hosts_own = any(each.is_hosts_own for each in job.transforms.get(file.name, ()))
     return Gate(
         file,
         job,
@@ -162,9 +169,19 @@ def gate_of(
         order=order,
         parents=parents,
         keys=keys,
-        change=chain,
+        change=_telling(chain, on_change) if chain and on_change and is_hosts_own else chain,
         tell_key=_told_key(file, chain),
     )
+
+
+def _telling(chain: Chain, on_change: Callable[[], object]) -> Callable[[bytes], bytes]:
+    """Return what tells of each record before it is changed."""
+
+    def change(line: bytes) -> bytes:
+        on_change()
+        return chain(line)
+
+    return change
 
 
 def _told_key(file: DataFile, chain: Chain | None) -> ToldKey:

@@ -112,6 +112,7 @@ class Exporter:
                         created=started,
                         on_lines=follower.read,
                         on_record=follower.step,
+                        on_change=follower.check,
                     )
                     follower.tally = contents.tally
                     artifacts = self._stage(job, run_id, contents, staging, follower)
@@ -229,11 +230,13 @@ class _Follower:
 
     def _report(self, *, done: bool) -> None:
         if self._listener is not None:
+            read = self._before + self._at
             self._listener(
                 Progress(
                     records=self.tally.total,
-                    bytes_read=self._before + self._at,
-                    bytes_total=self._total(),
+                    bytes_read=read,
+                    # What a source says in advance may be an estimate.
+                    bytes_total=read if done else self._total(),
                     bytes_written=self._written,
                     done=done,
                 )

@@ -408,7 +408,7 @@ def _transforms(value: Any) -> dict[str, tuple[Transform, ...]]:
     for transforms in given.values():
         if not all(isinstance(transform, Transform) for transform in transforms):
             raise JobError("transforms holds what is none of cdds.transforms, such as Drop")
-    return {name: transforms for name, transforms in given.items() if transforms}
+    return given
 
 
 def _job_id(_: object, __: object, value: str) -> None:
@@ -525,7 +525,8 @@ class Progress:
     Attributes:
         records: records exported so far.
         bytes_read: bytes taken from the source, as they are stored there.
-        bytes_total: the size of the source in bytes, where it is known in advance.
+        bytes_total: the size of the source in bytes, where it is known in advance; when done, what
+            was read.
         bytes_written: bytes of artifacts written so far.
         done: whether the export is complete and final.
     """

@@ -263,7 +263,7 @@ class CancelToken(Protocol):
     """Something that a host sets to stop a run; `threading.Event` is one."""
 
     def is_set(self) -> bool:
-        """Return whether the run should stop."""
+        """Return whether the run should stop; several threads may ask."""
         ...
 
 

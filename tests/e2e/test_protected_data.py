@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import secrets
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,31 @@ def test_a_function_that_fails_leaves_nothing_behind(
     assert not target.exists() or not list(target.iterdir())
 
 
+@pytest.mark.parametrize("make", [t.ApplyToRecord, lambda function: t.Apply(function, "IXNID")])
+@pytest.mark.parametrize("last", [1, 7])
+def test_a_cancel_does_not_wait_for_the_function_to_see_all_records(
+    inputs: Path,
+    export: Callable[..., cdds.ExportResult],
+    target: Path,
+    make: Callable[[Any], cdds.model.Transform],
+    last: int,
+) -> None:
+    cancel, calls = threading.Event(), itertools.count(1)
+    seen = 0
+
+    def slow(value: Any) -> Any:
+        nonlocal seen
+        seen = next(calls)
+        if seen == last:
+            cancel.set()
+        return value
+
+    with pytest.raises(cdds.errors.Cancelled):
+        export(source(inputs), transforms={"interaction": [make(slow)]}, cancel=cancel)
+    assert last <= seen < last + 10  # threads that were in the function already
+    assert not target.exists() or not list(target.iterdir())
+
+
 def test_the_command_line_changes_the_same(
     inputs: Path,
     target: Path,
@@ -186,7 +213,7 @@ def test_a_service_makes_its_transforms_in_every_run_and_stores_none_of_them(
             "sources": {"UCS": lambda _: source(inputs)},
         }
         unknown = {"Interaction": {"interaction": [t.Drop("NO")]}}
-        wrongs: list[Any] = [{"interaction": RULES}, unknown, []]
+        wrongs: list[Any] = [{"interaction": RULES}, unknown, {"Interaction": {"docs": []}}, []]
         for wrong in wrongs:
             with pytest.raises(JobError, match="transforms"):
                 cdds.DownloadService(**wiring, transforms=wrong)

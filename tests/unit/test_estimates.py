@@ -111,6 +111,23 @@ def test_a_sample_that_the_export_would_fail_for_fails_the_dry_run(database: Pat
         cdds.estimate(source, dataset="Interaction", transforms=rule)
 
 
+def test_a_run_from_a_database_ends_with_all_of_it_read(
+    export: Callable[..., Any], database: Path
+) -> None:
+    seen: list[cdds.Progress] = []
+    export(cdds.sources.ContactHistory(f"sqlite:///{database}"), progress=seen.append)
+    assert seen[-1].done
+    assert seen[-1].bytes_total == seen[-1].bytes_read > 0
+
+
+@pytest.mark.parametrize("source", [None, 3, object(), ["x.jsonl"], cdds.sources.ContactHistory])
+def test_what_is_no_source_is_refused(export: Callable[..., Any], source: Any) -> None:
+    with pytest.raises(JobError, match="source"):
+        cdds.estimate(source, dataset="Interaction")
+    with pytest.raises(JobError, match="source"):
+        export(source)
+
+
 def rows(source: cdds.sources.ContactHistory, name: str) -> list[Any]:
     with source.snapshot(cdds.datasets.INTERACTION, cdds.Selection.all()) as snapshot:
         return list(snapshot.records(name))

@@ -532,6 +532,7 @@ def test_the_command_loads_what_it_is_asked_for(tmp_path: Path) -> None:
     ("words", "said"),
     [
         ("--url nonsense", "sqlite:///FILE"),
+        ("--url sqlite:///file:z.db?mode=memory&uri=true", "a file alone"),
         ("--url sqlite:///there.db", "empty"),
         ("--url sqlite:///no/ucs.db", "unable to open"),
         ("--url sqlite:///ucs.db --contacts -1", "contacts is"),

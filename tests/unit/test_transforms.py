@@ -123,6 +123,36 @@ def test_a_name_that_comes_twice_where_a_change_is_made_is_refused(line: bytes) 
         changed(line, t.Drop("B.x"), t.Mask("A"))
 
 
+def without(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name != "A"}
+
+
+@pytest.mark.parametrize(
+    "twice", ['{"x":1,"x":2}', '[{"y":{"x":1, "\\u0078":1}}]', '{"x":{},"y":0,"x":{}}']
+)
+@pytest.mark.parametrize(
+    ("rule", "is_changed"),
+    [
+        (t.Apply(lambda _: 1, "A"), True),
+        (t.Apply(lambda _: 1, "B"), False),
+        (t.Apply(lambda value: value, "A"), False),
+        (t.ApplyToRecord(lambda record: record | {"A": 1}), True),
+        (t.ApplyToRecord(lambda record: without(record) | {"C": record["A"]}), True),
+        (t.ApplyToRecord(lambda record: record | {"B": 1}), False),
+        (t.ApplyToRecord(lambda record: record), False),
+    ],
+)
+def test_what_a_function_was_not_shown_is_not_lost(
+    rule: Transform, is_changed: bool, twice: str
+) -> None:
+    line = f'{{"A":{twice},"B":0}}\n'
+    if is_changed:
+        with pytest.raises(RecordError, match="comes twice"):
+            changed(line.encode(), rule)
+    else:
+        assert f'"A":{twice}' in changed(line.encode(), rule).decode()
+
+
 # What each of them does, held against a model that works on values
 
 
@@ -373,7 +403,9 @@ TRANSFORMS = st.one_of(
     SOME_PATHS.map(lambda paths: t.Pseudonymise(*paths, key=KEY)),
     st.just(t.Apply(str, "A")),
     st.just(t.Apply(str, "*.B", schema={"type": "string"})),
+    st.just(t.Apply(lambda value: value, "A", "*.B", schema={"type": "string"})),
     st.just(t.ApplyToRecord(lambda record: record | {"C": 1})),
+    st.just(t.ApplyToRecord(lambda record: record, schema={"required": ["A"]})),
 )
 
 
@@ -569,6 +601,53 @@ def test_an_error_of_a_function_tells_where_and_which_and_never_the_content(
         assert not isinstance(error, Talkative)
 
 
+class Lazy(Mapping[str, Any]):
+    """Fails with the words of a record, but only when it is read."""
+
+    def __getitem__(self, name: str) -> Any:
+        raise ValueError("a secret")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("A")
+
+    def __len__(self) -> int:
+        return 1
+
+
+class Quarrelsome(str):
+    """Fails with the words of a record when it is compared."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("a secret")
+
+
+def exits(_: Any) -> Any:
+    sys.exit("a secret")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        exits,
+        lambda _: Lazy(),
+        lambda _: {"A": Lazy()},
+        lambda _: {Quarrelsome("A"): 1},
+        lambda _: {"A": {1, Quarrelsome("A")}},
+    ],
+)
+@pytest.mark.parametrize("rule", [t.ApplyToRecord, lambda function: t.Apply(function, "A")])
+def test_what_a_function_returns_can_no_more_speak_of_a_record_than_what_it_raises(
+    rule: Callable[[Any], Transform], function: Callable[[Any], Any]
+) -> None:
+    with pytest.raises(RecordError) as caught:
+        archive(job(rule(function)), thing=b'{"A":{"A":1}}\n')
+    for error in chain_of(caught.value):
+        assert "secret" not in f"{error!r}{error}"
+
+
 def test_a_record_that_cannot_be_changed_is_a_reject_on_request_and_so_are_its_children() -> None:
     made = Job(
         dataset=INTERACTION,
@@ -612,6 +691,33 @@ def test_a_function_may_change_the_type_and_say_so() -> None:
         "type": "integer",
         "$comment": "changed by the function len",
     }
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        t.Apply(lambda value: value, "A", schema={"type": "integer"}),
+        t.ApplyToRecord(lambda record: record, schema={"type": "object", "required": ["zz"]}),
+    ],
+)
+def test_what_a_function_leaves_as_it_was_must_fit_its_schema_too(rule: Transform) -> None:
+    with pytest.raises(RecordError, match="after its transforms"):
+        changed(b'{"A":"abc"}\n', rule)
+
+
+@pytest.mark.parametrize("before", [True, {"type": ["string", "null"]}, {"enum": ["abc", None]}])
+@pytest.mark.parametrize(
+    "after",
+    [{"type": "integer"}, {"type": ["integer"]}, {"minimum": 0}, {"enum": [3]}, {"type": "null"}],
+)
+def test_a_null_that_no_function_is_called_for_stays_allowed(before: Any, after: Any) -> None:
+    schema = {"type": "object", "properties": {"A": before}}
+    rule = t.Apply(lambda _: 3, "A", schema=after)
+    lines = b'{"A":null}\n' + (b"" if after == {"type": "null"} else b'{"A":"abc"}\n')
+    found = archive(job(rule, schema=schema), thing=lines)
+    assert [record["A"] for record in found.records("Thing")] == [None, 3][: lines.count(b"\n")]
+    for record in found.records("Thing"):
+        Draft7Validator(found.schema("thing")).validate(record)
 
 
 @pytest.mark.parametrize("returned", [None, [], "text", {3: 4}])
@@ -696,7 +802,9 @@ def test_what_makes_no_sense_is_refused_when_the_job_is_made(
         Job(dataset=INTERACTION, transforms={"interaction": [make()]})
 
 
-@pytest.mark.parametrize("given", [[], {"documents": [t.Drop("ID")]}, {"document": t}, 7])
+@pytest.mark.parametrize(
+    "given", [[], {"documents": [t.Drop("ID")]}, {"docs": []}, {"document": t}, 7]
+)
 def test_transforms_are_lists_by_the_names_of_data_files(given: Any) -> None:
     with pytest.raises(JobError, match="transforms"):
         Job(dataset=INTERACTION, transforms=given)
@@ -711,6 +819,47 @@ def test_a_schema_that_refers_to_its_own_parts_is_refused() -> None:
     schema = {"type": "object", "properties": {"A": {"$ref": "#"}, "B": True}}
     with pytest.raises(JobError, match=r"\$ref"):
         job(t.Drop("B"), schema=schema)
+
+
+TEXT = {"definitions": {"t": {"type": "string"}, "u": {"$ref": "#/definitions/t"}}}
+
+
+@pytest.mark.parametrize(
+    "reference", ["#", "#/definitions/t", "#/definitions/u", "#/definitions/none", "thing.json"]
+)
+def test_a_field_s_own_schema_with_a_reference_is_refused(reference: str) -> None:
+    with pytest.raises(JobError, match=r"\$ref"):
+        t.Apply(str, "A", schema=TEXT | {"items": [{"$ref": reference}]})
+
+
+@pytest.mark.parametrize(
+    ("reference", "is_its_own"),
+    [
+        ("#/definitions/t", True),
+        ("#/definitions/u", True),
+        ("#/definitions/%74", True),
+        ("#/allOf/1", True),
+        ("#/definitions/none", False),
+        ("#/allOf/2", False),
+        ("#/allOf/0", False),
+        ("#/properties/A", False),
+        ("#/definitions/t/type", False),
+        ("#name", False),
+        ("https://host.invalid/thing.json", False),
+        ("thing.json#/definitions/t", False),
+    ],
+)
+def test_the_own_schema_of_records_refers_to_its_own_parts_only(
+    reference: str, is_its_own: bool
+) -> None:
+    loop = {"$ref": "#/allOf/0"} if reference == "#/allOf/0" else True
+    schema = TEXT | {"properties": {"A": {"$ref": reference}}, "allOf": [loop, True]}
+    if not is_its_own:
+        with pytest.raises(JobError, match=r"\$ref"):
+            t.ApplyToRecord(dict, schema=schema)
+        return
+    found = archive(job(t.ApplyToRecord(dict, schema=schema)), thing=b'{"A":"x"}\n')
+    assert found.records("Thing") == [{"A": "x"}]
 
 
 def test_no_text_form_shows_a_key() -> None:

@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    _refuse_password(options.url)
+    _check_url(options.url)
     with _progress(options.interactions) as on_progress:
         loaded = load(
             options.url,
@@ -91,9 +91,11 @@ def _run(options: argparse.Namespace) -> None:
     print(*lines, sep="\n", flush=True)
 
 
-def _refuse_password(url: str) -> None:
-    """Refuse a password where every user of the machine could see it."""
+def _check_url(url: str) -> None:
+    """Refuse a password where every user of the machine could see it, and a file that is none."""
     known = parsed(url)
+    if known.get_backend_name() == "sqlite" and known.query:
+        raise JobError("options could keep the sample in memory; give a file alone: sqlite:///FILE")
     if known.password or any("password" in option for option in known.query):
         raise JobError("the URL holds a password, which others could see: use --password-file")
 

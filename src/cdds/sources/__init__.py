@@ -42,12 +42,14 @@ def open_source(target: str | Source, **options: Any) -> Source:
         options: passed to the plugin; ``password`` is the one for a secret.
 
     Raises:
-        JobError: it is no such URL, there is no plugin of that name (the message lists those that
-            there are), or the plugin does not take these options.
+        JobError: it is no source and no such URL, there is no plugin of that name (the message
+            lists those that there are), or the plugin does not take these options.
         PluginError: the plugin is broken, or several distributions offer one of that name.
         CddsError: the plugin refuses the URL.
     """
     if not isinstance(target, str):
+        if isinstance(target, type) or not callable(getattr(target, "snapshot", None)):
+            raise JobError("a source is one of cdds.sources, such as JsonLines(...), or a URL")
         if options:
             raise JobError("a source that is open already takes no options")
         return target

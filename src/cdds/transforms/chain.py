@@ -13,6 +13,7 @@ from cdds.members import json_of, members_of
 from cdds.model import Transform
 from cdds.refusal import TOO_DEEP, Refusal
 from cdds.transforms.fields import OfFields, Write
+from cdds.transforms.functions import Apply, ApplyToRecord
 
 Check: TypeAlias = Callable[[bytes], bytes]
 """Returns a line that fits the changed schema, or raises a `Refusal`."""
@@ -32,6 +33,7 @@ class Chain:
         self._is_of_fields = all(isinstance(each, OfFields) for each in transforms)
         self._steps = [transform.changes(write) for transform in transforms]
         self._check = check if any(each.is_hosts_own for each in transforms) else None
+        self._checks_all = any(map(_says_what_it_returns, transforms))
 
     def __call__(self, line: bytes) -> bytes:
         """Return a line changed.
@@ -43,7 +45,7 @@ class Chain:
         changed = self._changed(line)
         if changed is None:  # outside the handler: its context would hold the record
             raise Refusal(TOO_DEEP)
-        if changed is not line and self._check is not None:
+        if self._check is not None and (changed is not line or self._checks_all):
             return self._check(changed)
         return changed
 
@@ -64,3 +66,8 @@ class Chain:
             return json_of(record) + b"\n" if any(changes) else line
         except RecursionError:
             return None
+
+
+def _says_what_it_returns(transform: Transform) -> bool:
+    """Whether what was valid before may be invalid after it, though it changes nothing."""
+    return isinstance(transform, (Apply, ApplyToRecord)) and transform.schema is not None

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import attrs
 import msgspec
 
 from cdds.errors import JobError
-from cdds.members import Members, Node, json_of
+from cdds.members import TWICE, Members, Node, json_of
 from cdds.refusal import Refusal
 from cdds.transforms.fields import OfFields, Step, Write, checked_fields, joined
 from cdds.transforms.reach import Change
-from cdds.transforms.schemas import Schema, remarked
+from cdds.transforms.schemas import (
+    Schema,
+    check_no_references,
+    check_targets,
+    remarked,
+    with_null_of,
+)
+
+_T = TypeVar("_T")
 
 
 def _checked_function(_: object, __: object, value: Any) -> None:
@@ -45,6 +53,19 @@ def _schema_of(value: object) -> Any:
     return schema
 
 
+def _schema_of_field(value: object) -> Any:
+    schema = _schema_of(value)
+    check_no_references(schema)
+    return schema
+
+
+def _schema_of_record(value: object) -> Any:
+    schema = _schema_of(value)
+    if schema is not None:
+        check_targets(schema)
+    return schema
+
+
 def _name_of(function: object) -> str:
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     return str(name)[:100]
@@ -60,19 +81,21 @@ class Apply(OfFields):
     Attributes:
         function: a function of one argument; to be pickled, it must stand in a module.
         fields: the paths of the fields.
-        schema: the JSON Schema of what it returns; that of the field when left out.
+        schema: the JSON Schema of what it returns; that of the field when left out. A null that
+            the field may be stays allowed.
 
     >>> Apply(str.casefold, "FROMADDRESS")
 
     Raises:
-        JobError: there is no function, no field, one is no path, or the schema is no mapping.
+        JobError: there is no function, no field, one is no path, or the schema is no JSON Schema
+            or has a ``$ref``.
     """
 
     kind: ClassVar[str] = "apply"
     is_hosts_own: ClassVar[bool] = True
     function: Callable[[Any], Any] = attrs.field(validator=_checked_function)
     fields: tuple[str, ...] = attrs.field(validator=checked_fields)
-    schema: Mapping[str, Any] | None = attrs.field(converter=_schema_of)
+    schema: Mapping[str, Any] | None = attrs.field(converter=_schema_of_field)
 
     def __init__(
         self,
@@ -92,7 +115,8 @@ class Apply(OfFields):
 
     def _schema(self, schema: Schema) -> Any:
         remark = f"changed by the function {_name_of(self.function)}"
-        return remarked(schema if self.schema is None else self.schema, remark)
+        after = schema if self.schema is None else with_null_of(schema, self.schema)
+        return remarked(after, remark)
 
     def _change(self, field: str, write: Write) -> Change:
         function = self.function
@@ -102,8 +126,16 @@ class Apply(OfFields):
             if text == b"null":
                 return node
             given, before = _read(text), _read(text)
-            after = _called(function, given, field)
-            return node if _is_same(after, before) else msgspec.Raw(write(after))
+
+            def call() -> Node:
+                after = function(given)
+                if _is_same(after, before):
+                    return node
+                if _has_twice(text):
+                    raise Refusal(TWICE, field)
+                return msgspec.Raw(write(after))
+
+            return _guarded(call, function, field)
 
         return change
 
@@ -121,7 +153,8 @@ class ApplyToRecord:
         schema: the JSON Schema of the records that it returns; as before when left out.
 
     Raises:
-        JobError: there is no function, or the schema is no mapping.
+        JobError: there is no function, or the schema is no JSON Schema or has a ``$ref`` to
+            anything but its own parts.
     """
 
     kind: ClassVar[str] = "apply to record"
@@ -129,7 +162,7 @@ class ApplyToRecord:
     function: Callable[[dict[str, Any]], Mapping[str, Any]] = attrs.field(
         validator=_checked_function
     )
-    schema: Mapping[str, Any] | None = attrs.field(converter=_schema_of)
+    schema: Mapping[str, Any] | None = attrs.field(converter=_schema_of_record)
 
     def __init__(
         self,
@@ -160,17 +193,30 @@ class ApplyToRecord:
             texts = {name: json_of(node) for name, node in record.items()}
             before = {name: _read(text) for name, text in texts.items()}
             given = {name: _read(text) for name, text in texts.items()}
-            returned = _called(self.function, given, None)
-            if not isinstance(returned, Mapping):
-                raise Refusal(f"the function {_name_of(self.function)} returned no mapping")
-            if _is_same(dict(returned), before):
+
+            def call() -> Members | None:
+                returned = self.function(given)
+                if not isinstance(returned, Mapping):
+                    raise Refusal(f"the function {_name_of(self.function)} returned no mapping")
+                members = dict(returned)
+                if _is_same(members, before):
+                    return None
+                same = {
+                    name: record[name]
+                    for name, value in before.items()
+                    if name in members and _is_same(members[name], value)
+                }
+                for name in before:
+                    if name not in same and _has_twice(texts[name]):
+                        raise Refusal(TWICE)
+                return {
+                    _text(name): same[name] if name in same else msgspec.Raw(write(value))
+                    for name, value in members.items()
+                }
+
+            after = _guarded(call, self.function, None)
+            if after is None:
                 return False
-            after = {
-                _text(name): record[name]
-                if name in before and _is_same(value, before[name])
-                else msgspec.Raw(write(value))
-                for name, value in returned.items()
-            }
             record.clear()
             record.update(after)
             return True
@@ -185,6 +231,20 @@ def _read(text: bytes) -> Any:
     except ValueError:  # int() refuses numbers of more than 4,300 digits
         pass
     raise Refusal("it holds a number too long to be read")
+
+
+def _has_twice(text: bytes) -> bool:
+    """Whether a name comes twice in a value, so that a function was not given all of it."""
+    found = False
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal found
+        names = dict(pairs)
+        found = found or len(names) != len(pairs)
+        return names
+
+    json.loads(text, object_pairs_hook=members)
+    return found
 
 
 def _is_same(one: Any, other: Any) -> bool:
@@ -204,12 +264,16 @@ def _text(name: object) -> str:
     return name
 
 
-def _called(function: Callable[[Any], Any], value: Any, field: str | None) -> Any:
-    """Call a host's function; of what it raises only the kind is told."""
-    kind = ""
+def _guarded(call: Callable[[], _T], function: object, field: str | None) -> _T:
+    """Call a host's function and read what it returns, which may run the host's code too.
+
+    Of what is raised only the kind is told, and an exit of the interpreter is none.
+    """
     try:
-        return function(value)
-    except Exception as error:  # noqa: BLE001  # it is the host's
+        return call()
+    except (Refusal, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001  # it is the host's
         kind = type(error).__name__
     # Outside the handler: its context could hold what the record holds.
     raise Refusal(f"the function {_name_of(function)} failed with {kind}", field)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 from cdds.errors import JobError
 from cdds.transforms.paths import ANY, Step, Steps
@@ -28,6 +29,7 @@ _EXAMPLES = frozenset({"default", "examples"})
 _SHAPE = frozenset({"type", "properties", "required", "additionalProperties", "items"})
 _TEXTS = frozenset({"string", "number", "integer", "boolean"})
 _ALL_TYPES = ("object", "array", "null")
+_CHOICES = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "if", "not", "oneOf"})
 _LITERAL = frozenset({"const", "default", "enum", "examples"})
 
 
@@ -60,6 +62,38 @@ def check_references(schema: Schema) -> None:
             "transforms: the data file's schema has a $ref that leads elsewhere than to "
             "#/definitions/, so it cannot tell what records are after a change; write it out"
         )
+
+
+def check_no_references(schema: Schema) -> None:
+    """Refuse a schema with references: it will stand inside another, where they lead elsewhere.
+
+    Raises:
+        JobError: there is one.
+    """
+    if any(_references(schema)):
+        raise JobError(
+            "transforms: the schema of what a function returns for a field has a $ref, which leads "
+            "elsewhere within the data file's schema; write it out"
+        )
+
+
+def check_targets(schema: Mapping[str, Any]) -> None:
+    """Refuse a schema with references to what is not one of its own parts, or to themselves.
+
+    Raises:
+        JobError: there is one.
+    """
+    for reference in _references(schema):
+        seen: list[str] = []
+        part: Schema = {"$ref": reference}
+        while isinstance(part, Mapping) and isinstance(part.get("$ref"), str):
+            seen.append(part["$ref"])
+            part = None if seen[-1] in seen[:-1] else _target(schema, seen[-1])
+        if not isinstance(part, (Mapping, bool)):
+            raise JobError(
+                "transforms: the schema of what a function returns has a $ref to what is no part "
+                "of that schema, or to itself; write it out"
+            )
 
 
 def changed_at(schema: Schema, steps: Steps, change: SchemaChange) -> Schema:
@@ -103,6 +137,18 @@ def remarked(schema: Schema, remark: str) -> Schema:
     before = schema.get("$comment")
     schema["$comment"] = f"{before}; {remark}" if isinstance(before, str) and before else remark
     return schema
+
+
+def with_null_of(before: Schema, after: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a value's schema is after a change that leaves a null where it is."""
+    if before is False or "null" not in _types(before):
+        return after
+    if _CHOICES & set(after):
+        return {"anyOf": [after, {"type": "null"}]}
+    if "null" in _types(after):
+        return after
+    types = after["type"]
+    return {**after, "type": [*([types] if isinstance(types, str) else types), "null"]}
 
 
 def of_texts(schema: Schema, remark: str) -> Schema:
@@ -223,6 +269,21 @@ def _references(schema: Schema) -> Iterator[str]:
     elif isinstance(schema, (list, tuple)):
         for value in schema:
             yield from _references(value)
+
+
+def _target(schema: Schema, reference: str) -> Any:
+    """Return the part of a schema that a JSON pointer leads to; None if there is none."""
+    fragment, *steps = unquote(reference).split("/")
+    if fragment != "#":
+        return None
+    part = schema
+    for step in steps:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(part, list):
+            part = part[int(name)] if name.isdecimal() and int(name) < len(part) else None
+        else:
+            part = part.get(name) if isinstance(part, Mapping) else None
+    return part
 
 
 def _close(name: str, known: Mapping[str, Any]) -> str:
