@@ -186,8 +186,9 @@ def test_a_reader_may_stop_among_rows_that_grow(urls: Any) -> None:
 
 @each_database
 @pytest.mark.parametrize("query", [ENDLESS, f"SELECT x FROM ({ENDLESS}) AS n UNION SELECT 1"])
-def test_an_endless_query_is_ended(urls: Any, kind: str, query: str) -> None:
-    source = Sql(urls(kind), row=query, timeout=timedelta(milliseconds=200))
+@pytest.mark.parametrize("timeout", [timedelta(milliseconds=200), 0.2])
+def test_an_endless_query_is_ended(urls: Any, kind: str, query: str, timeout: Any) -> None:
+    source = Sql(urls(kind), row=query, timeout=timeout)
 
     with pytest.raises(SourceError, match="timeout") as caught:
         records(source, ANY)
