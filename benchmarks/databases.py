@@ -211,7 +211,8 @@ def _check(side: Side, database: Database, key: Path, out: Path) -> None:
     """Open what a side has left, and count its records."""
     artifact = next(out.glob("*.smime"))
     archive = out / "archive"
-    _count(f"openssl smime -decrypt -binary -inkey {key} -in {artifact} -out {archive}; echo $?")
+    opened = ["openssl", "smime", "-decrypt", "-binary", "-inkey", key, "-in", artifact]
+    subprocess.run([*opened, "-out", archive], check=True)
     if side.name == "cdds":
         names = ("Interaction-bench.json", "Interaction-Attachment-bench.json")
         found = tuple(_count(f"{{ unzip -p {archive} {name} || true; }} | wc -l") for name in names)

@@ -61,11 +61,16 @@ class Writer:
                 columns = '"STATUS", "ENTITYTYPEID", "MEDIATYPEID", "TYPEID", "STARTDATE", '
                 columns += '"TENANTID", "CANBEPARENT", "CREATORAPPID"'
                 which = f"""WHERE "ID" = '{key}'"""
+                call = 'SELECT "ID" FROM "PhoneCall" LIMIT 1 OFFSET 50'
+                gone = f"""'{connection.exec_driver_sql(call).scalar_one()}'"""
                 for statement in (
                     f"""UPDATE "Interaction" SET "SUBJECT" = 'changed {number}' {which}""",
                     f"""INSERT INTO "Interaction" ("ID", {columns})
                         SELECT 'new {number}', {columns} FROM "Interaction" {which}""",
                     f"""DELETE FROM "Attachment" WHERE "ENTITYID" = '{key}'""",
+                    f"""DELETE FROM "PhoneCall" WHERE "ID" = {gone}""",
+                    f"""DELETE FROM "Attachment" WHERE "ENTITYID" = {gone}""",
+                    f"""DELETE FROM "Interaction" WHERE "ID" = {gone}""",
                 ):
                     connection.exec_driver_sql(statement)
             self.changes += 1

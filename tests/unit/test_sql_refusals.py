@@ -329,6 +329,31 @@ def test_a_wrong_password_is_no_matter_of_time(
         execute(url, "SELECT pg_reload_conf()", "DROP ROLE reader")
 
 
+def test_who_may_not_log_in_may_not_a_moment_later(
+    urls: Any, refused: Callable[..., SourceError]
+) -> None:
+    url = urls("postgresql")
+    with connected(url) as connection:
+        (file,) = connection.execute("SHOW hba_file").fetchone()
+    rules = Path(file).read_text()
+    execute(url, "CREATE ROLE guest NOLOGIN")
+    guest = sqlalchemy.make_url(url).set(username="guest").render_as_string(hide_password=False)
+    try:
+        for rule, words in (
+            (rules, "not permitted to log in"),
+            ("local all postgres trust\n", "no pg_hba.conf entry"),
+            (f"local all guest reject\n{rules}", "pg_hba.conf rejects"),
+        ):
+            Path(file).write_text(rule)
+            execute(url, "SELECT pg_reload_conf()")
+            error = refused(lambda: Sql(guest, row="SELECT 1 AS x"))
+            assert words in str(error)
+            assert type(error) is SourceError
+    finally:
+        Path(file).write_text(rules)
+        execute(url, "SELECT pg_reload_conf()", "DROP ROLE guest")
+
+
 def test_a_file_that_is_no_database_is_one_error(
     refused: Callable[..., SourceError], tmp_path: Path
 ) -> None:
@@ -413,7 +438,14 @@ def test_a_parameter_without_a_value_is_refused(urls: Any, kind: str) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"timeout": 5}, "timeout"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": -1.5}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"),
+        ({"timeout": float("inf")}, "timeout"),
+        ({"timeout": 10**400}, "timeout"),
+        ({"timeout": 7 * 24 * 3600 + 1}, "timeout"),
+        ({"timeout": True}, "timeout"),
+        ({"timeout": "5"}, "timeout"),
         ({"timeout": timedelta()}, "timeout"),
         ({"timeout": timedelta(days=8)}, "timeout"),
         ({"rows_per_second": 0}, "rows_per_second"),

@@ -49,8 +49,8 @@ class ContactHistory:
             left out.
         columns: where properties are that are not found, or not rightly: for a data file and a
             property a ``table.column``.
-        timeout: how long one statement may take, of which an export makes many; None for as long as
-            it wants.
+        timeout: how long one statement may take, of which an export makes many; a number is one of
+            seconds, None as long as it wants.
         rows_per_second: the most rows that are read in a second, to spare the database.
 
     Raises:
@@ -67,7 +67,7 @@ class ContactHistory:
         password: str | None = None,
         schema: str | None = None,
         columns: Mapping[str, Mapping[str, str]] | None = None,
-        timeout: timedelta | None = TIMEOUT,
+        timeout: timedelta | float | None = TIMEOUT,
         rows_per_second: float | None = None,
     ) -> None:
         self._url = checked_url(url, password)

@@ -41,7 +41,13 @@ _LONGEST_TIMEOUT = timedelta(days=7)
 
 _TRANSIENT = ("08", "40", "53", "55P03", "57P01", "57P02", "57P03")
 """States of PostgreSQL after which the same work may succeed: connections, conflicts, resources."""
-_REFUSED = ("authentication failed", "does not exist", "no password supplied")
+_REFUSED = (
+    "authentication failed",
+    "does not exist",
+    "no password supplied",
+    "not permitted to log in",
+    "pg_hba.conf",
+)
 """What PostgreSQL says to those who cannot log in, and could not a moment later."""
 _CLEARER = {"interrupted": "it was interrupted, for a statement took longer than its timeout"}
 """What SQLite says, in words that tell more."""
@@ -60,8 +66,8 @@ class Sql:
     Args:
         url: ``sqlite:///file.db`` or the path of a file, or ``postgresql://user@host/database``.
         password: the user's in PostgreSQL, so that it need not stand in the URL.
-        timeout: how long one statement may take, of which an export makes many; None for as long as
-            it wants.
+        timeout: how long one statement may take, of which an export makes many; a number is one of
+            seconds, None as long as it wants.
         rows_per_second: the most rows that are read in a second, to spare the database.
         queries: a SELECT as a text, or a table or select of SQLAlchemy, for each data file.
 
@@ -77,7 +83,7 @@ class Sql:
         url: str | os.PathLike[str],
         *,
         password: str | None = None,
-        timeout: timedelta | None = TIMEOUT,
+        timeout: timedelta | float | None = TIMEOUT,
         rows_per_second: float | None = None,
         **queries: Query,
     ) -> None:
@@ -121,22 +127,33 @@ class Reporting(Protocol):
         ...
 
 
-def open_database(url: URL, timeout: timedelta | None) -> Database:
+def open_database(url: URL, timeout: timedelta | float | None) -> Database:
     """Return the database of a URL; nothing is opened yet.
 
     Raises:
         SourceError: it is of no kind that can be read, or the timeout is out of its range.
     """
-    if timeout is not None and not (
-        isinstance(timeout, timedelta) and timedelta() < timeout <= _LONGEST_TIMEOUT
-    ):
-        raise SourceError("the timeout of a statement is a timedelta, up to 7 days, or None")
     kind = _DATABASES.get(url.get_backend_name())
     if kind is None:
         raise SourceError(
             f"a source of SQL reads SQLite or PostgreSQL, not {url.get_backend_name()[:40]!a}"
         )
-    return kind(url, timeout)
+    return kind(url, None if timeout is None else _checked_timeout(timeout))
+
+
+def _checked_timeout(timeout: timedelta | float) -> timedelta:
+    if (
+        isinstance(timeout, (int, float))
+        and not isinstance(timeout, bool)
+        and 0 < timeout <= _LONGEST_TIMEOUT.total_seconds()
+    ):
+        timeout = timedelta(seconds=timeout)
+    if not (isinstance(timeout, timedelta) and timedelta() < timeout <= _LONGEST_TIMEOUT):
+        raise SourceError(
+            "the timeout of a statement is a number of seconds or a timedelta, up to 7 days, or "
+            "None"
+        )
+    return timeout
 
 
 @contextmanager
