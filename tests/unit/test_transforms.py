@@ -832,6 +832,14 @@ def test_a_field_s_own_schema_with_a_reference_is_refused(reference: str) -> Non
         t.Apply(str, "A", schema=TEXT | {"items": [{"$ref": reference}]})
 
 
+@pytest.mark.parametrize("name", ["A", "const", "default", "enum", "examples", "$ref"])
+@pytest.mark.parametrize("word", ["properties", "patternProperties", "definitions"])
+def test_a_reference_is_found_under_any_name(word: str, name: str) -> None:
+    with pytest.raises(JobError, match=r"\$ref"):
+        t.ApplyToRecord(dict, schema={word: {name: {"$ref": "#/nowhere"}}})
+    t.ApplyToRecord(dict, schema={word: {name: {"const": {"$ref": "#/nowhere"}}}})
+
+
 @pytest.mark.parametrize(
     ("reference", "is_its_own"),
     [

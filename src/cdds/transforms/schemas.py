@@ -30,6 +30,7 @@ _SHAPE = frozenset({"type", "properties", "required", "additionalProperties", "i
 _TEXTS = frozenset({"string", "number", "integer", "boolean"})
 _ALL_TYPES = ("object", "array", "null")
 _CHOICES = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "if", "not", "oneOf"})
+_BY_NAME = frozenset({"definitions", "dependencies", "patternProperties", "properties"})
 _LITERAL = frozenset({"const", "default", "enum", "examples"})
 
 
@@ -264,6 +265,9 @@ def _references(schema: Schema) -> Iterator[str]:
         for word, value in schema.items():
             if word == "$ref" and isinstance(value, str):
                 yield value
+            elif word in _BY_NAME and isinstance(value, Mapping):
+                for part in value.values():  # whose names may be words of schemas
+                    yield from _references(part)
             elif word not in _LITERAL:
                 yield from _references(value)
     elif isinstance(schema, (list, tuple)):
