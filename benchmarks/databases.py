@@ -211,7 +211,16 @@ def _check(side: Side, database: Database, key: Path, out: Path) -> None:
     """Open what a side has left, and count its records."""
     artifact = next(out.glob("*.smime"))
     archive = out / "archive"
-    opened = ["openssl", "smime", "-decrypt", "-binary", "-inkey", key, "-in", artifact]
+    opened: list[str | Path] = [
+        "openssl",
+        "smime",
+        "-decrypt",
+        "-binary",
+        "-inkey",
+        key,
+        "-in",
+        artifact,
+    ]
     subprocess.run([*opened, "-out", archive], check=True)
     if side.name == "cdds":
         names = ("Interaction-bench.json", "Interaction-Attachment-bench.json")
