@@ -235,7 +235,7 @@ def prepare_due(scene: Scene) -> set[str]:
 
 
 def do_run_due(scene: Scene) -> None:
-    if not scene.service.run_due():
+    if not scene.service.run_due(limit=1):  # more would try again what the fault has failed
         raise CatalogError("the run failed, and only the log tells it")
 
 

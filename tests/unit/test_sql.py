@@ -463,7 +463,8 @@ def test_any_table_comes_through(urls: Any, kind: str, table: Any) -> None:
 NAMES = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1)
     .map(lambda name: name.encode()[:60].decode(errors="ignore"))
-    .filter(bool),
+    .filter(bool)
+    .filter(lambda name: name.upper() not in {"TRUE", "FALSE"}),  # SQLite calls them column1
     st.sampled_from(["select", "from", '"', "'", "%", "%s", "%(a)s", ":a", "\\", "a\nb", "x" * 60]),
     st.sampled_from(["q", "rowid", "ctid", "$1", "?", "{}", "--", "/*", ";", "a.b", "\\'", "é"]),
 )
