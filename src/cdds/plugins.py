@@ -117,7 +117,7 @@ class Plugin:
             made = factory(url, **options)
         except CddsError:
             raise
-        except Exception as error:  # noqa: BLE001  # each has errors of its own
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # each has errors of its own
             failure = _place(error)
         else:
             return self._made(made)

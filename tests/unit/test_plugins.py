@@ -216,6 +216,14 @@ def test_how_a_plugin_is_opened_is_told_in_our_words(site: Site, code: str) -> N
     assert said in refusal("crm://host", kind, **given)
 
 
+def test_a_plugin_that_exits_where_it_is_opened_ends_nobody(site: Site) -> None:
+    code = f"import sys\ndef Source(url):\n    sys.exit('{NEEDLE}')"
+    site.install("cdds-crm", "crm = cdds_crm:Source", code=code)
+    message = refusal("crm://host", PluginError)
+    assert "opening it failed with SystemExit at cdds_crm.py:3" in message
+    assert NEEDLE not in message
+
+
 def test_errors_of_a_plugin_are_its_own_or_say_no_more_than_their_kind(site: Site) -> None:
     """A driver's error may quote the URL with its password: its text is shown by nobody."""
     site.install("cdds-crm", "crm = cdds_crm:Source", code=GOOD)

@@ -30,7 +30,9 @@ def add_to(commands: Any) -> None:
     """Add the command."""
     export = add_command(commands, "export", _run, "export records into sealed artifacts")
     export.description = "Export records into sealed artifacts, and print the artifacts' names."
-    _add_ends(export.add_argument_group("from where, for whom, to where"))
+    ends = export.add_argument_group("from where, for whom, to where")
+    _add_origin(ends)
+    _add_ends(ends)
     _add_selection(export.add_argument_group("which records"))
     add_options(export.add_argument_group("what is changed in them"))
     _add_form(export.add_argument_group("how"))
@@ -38,7 +40,7 @@ def add_to(commands: Any) -> None:
     _add_signer(export.add_argument_group("where it comes from"))
 
 
-def _add_ends(group: argparse._ArgumentGroup) -> None:
+def _add_origin(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--dataset", required=True, type=str.casefold, choices=("interaction", "contact")
     )
@@ -70,6 +72,9 @@ def _add_ends(group: argparse._ArgumentGroup) -> None:
         action=Once,
         help="beside --records: documents of the interactions, or attributes of the contacts",
     )
+
+
+def _add_ends(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--recipient",
         metavar="CERT",

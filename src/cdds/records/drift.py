@@ -7,8 +7,7 @@ so what is kept of them is bounded in number and length. No value is looked at.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from cdds.members import Members, json_of, members_of
 from cdds.model import DataFile
@@ -62,24 +61,10 @@ def _is_plausible(name: str) -> bool:
     return 0 < len(name) <= MAX_NAME and name.isprintable() and name != OTHERS
 
 
-def known_names(file: DataFile) -> dict[str, None]:
-    """Return the schema's properties, and what the data file itself names, such as its key.
-
-    They are keys, for the order in which records are likely to have them.
-    """
-    named = (file.key, file.media_type, file.parent_key, *file.timestamps)
-    return dict.fromkeys((*_properties(file), *filter(None, named)))
-
-
 def tells_fields(file: DataFile) -> bool:
     """Whether the schema tells which fields there are, and allows others."""
     is_open = file.schema.get("additionalProperties", True) is not False
-    return bool(_properties(file)) and is_open and "patternProperties" not in file.schema
-
-
-def _properties(file: DataFile) -> Mapping[str, Any]:
-    properties = file.schema.get("properties")
-    return properties if isinstance(properties, Mapping) else {}
+    return bool(file.properties) and is_open and "patternProperties" not in file.schema
 
 
 class Spelling:

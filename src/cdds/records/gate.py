@@ -22,7 +22,7 @@ from cdds.model import DataFile, Job
 from cdds.protocols import Lines
 from cdds.records.acceptor import Decoded, compile_acceptor, compile_projection
 from cdds.records.criteria import Criteria, Fate, Getter
-from cdds.records.drift import Spelling, known_names, tells_fields
+from cdds.records.drift import Spelling, tells_fields
 from cdds.records.keys import Key, KeySet, TellKey, plausible_key
 from cdds.records.tally import Tally
 from cdds.records.verdict import Verdict, parse
@@ -99,7 +99,9 @@ class Gate:
         self._key = file.key if keys is not None else None
         self._criteria = Criteria(file, job.selection, parents)
         self._selects = bool(self._criteria.properties)
-        self._known = known_names(file)
+        self._known = dict.fromkeys(
+            file.known_names
+        )  # in the order that records are likely to have
         self._counts = job.validate and tells_fields(file)
         self._spelling = None if job.match_case else Spelling(self._known)
         wanted = tuple(filter(None, (*self._criteria.properties, self._key)))
