@@ -7,6 +7,7 @@ raises.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import Any
 from cdds.errors import Cancelled
 
 _GRACE = 0.5
-"""How many seconds the work has to notice that it shall stop."""
+"""How many seconds the work has to notice that it shall stop, each time."""
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -49,8 +50,10 @@ class Stop:
 
     def is_set(self) -> bool:
         """Return whether the work should stop."""
-        self._is_seen = self.was_asked
-        return self._is_seen
+        was_asked = self.was_asked
+        if threading.current_thread() is threading.main_thread():  # no other can be interrupted
+            self._is_seen = was_asked
+        return was_asked
 
     def check(self) -> None:
         """Stop here if a signal has come.
@@ -65,12 +68,20 @@ class Stop:
         """Take note of a signal; the handler of those that end a process."""
         if not self._signal:
             self._signal = number
-            signal.setitimer(signal.ITIMER_REAL, _GRACE)
+            signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE)
 
     def insist(self, *_: object) -> None:
-        """Interrupt work that has not looked; the handler of the timer."""
-        if not self._is_seen:
-            raise KeyboardInterrupt
+        """Interrupt work that was asked and has not looked; the handler of the timer."""
+        if self.was_asked and not self._is_seen and not self._is_interrupted():
+            self._interruption = KeyboardInterrupt()
+            raise self._interruption
+
+    def _is_interrupted(self) -> bool:
+        """Return whether the work is cleaning up after its interruption."""
+        handled = sys.exc_info()[1]
+        while handled is not None and handled is not self._interruption:
+            handled = handled.__context__
+        return handled is not None
 
 
 def ignore_signals() -> None:
@@ -113,6 +124,7 @@ def _heeded_by(stop: Stop) -> Iterator[None]:
     with _own_timer():
         previous: dict[int, Any] = {signal.SIGALRM: signal.signal(signal.SIGALRM, stop.insist)}
         previous |= {number: signal.signal(number, stop.ask) for number in heeded}
+        signal.setitimer(signal.ITIMER_REAL, _GRACE, _GRACE)
         try:
             yield
         finally:
