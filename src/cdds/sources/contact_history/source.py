@@ -20,18 +20,12 @@ from cdds.sources.contact_history.layout import LAYOUTS, TIMES, Layout
 from cdds.sources.contact_history.mapping import FileMapping, look, map_files
 from cdds.sources.sql.batches import Pace
 from cdds.sources.sql.columns import Kind
+from cdds.sources.sql.opening import TIMEOUT, checked_rate, checked_url, database_of, opened
+from cdds.sources.sql.queries import described
 from cdds.sources.sql.quoting import identifier, qualified
 from cdds.sources.sql.selecting import Extract
 from cdds.sources.sql.session import Session
 from cdds.sources.sql.snapshot import SqlSnapshot
-from cdds.sources.sql.source import (
-    TIMEOUT,
-    checked_rate,
-    checked_url,
-    described,
-    open_database,
-    opened,
-)
 
 
 class ContactHistory:
@@ -71,7 +65,7 @@ class ContactHistory:
         rows_per_second: float | None = None,
     ) -> None:
         self._url = checked_url(url, password)
-        self._database = open_database(self._url, timeout)
+        self._database = database_of(self._url, timeout)
         self._schema = schema
         self._overrides = _checked_columns(columns or {})
         self._rows_per_second = checked_rate(rows_per_second)
