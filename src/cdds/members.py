@@ -8,7 +8,7 @@ that comes twice is refused, and so is what is no JSON, to the last character.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, TypeAlias
 
 import msgspec
@@ -43,6 +43,11 @@ def members_of(text: bytes | msgspec.Raw) -> Members:
     if not members or not _are_all(members, text):
         return _with_care(bytes(text))
     return members
+
+
+def names_of(text: bytes) -> Iterable[str]:
+    """Return the names in an object that msgspec accepts; one that comes twice is there once."""
+    return _OBJECT.decode(text)
 
 
 def elements_of(text: bytes | msgspec.Raw) -> list[Node]:

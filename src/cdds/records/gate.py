@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import attrs
 import msgspec
 
+from cdds.members import names_of
 from cdds.model import DataFile, Job
 from cdds.protocols import Lines
 from cdds.records.acceptor import Decoded, compile_acceptor, compile_projection
@@ -32,7 +33,6 @@ from cdds.reject import Reject
 _BLANK = b" \t\r\n"
 _WANTED = Fate.WANTED
 _WINDOW = 4 * 1024
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 Change: TypeAlias = Callable[[bytes], bytes]
 """Returns a line changed, or raises a `Refusal`."""
@@ -200,7 +200,7 @@ class Gate:
 
     def _note_drift(self, data: bytes, fates: list[Fate]) -> None:
         lines = compress(io.BytesIO(data), _are_wanted(fates))
-        names = [name for line in lines for name in self._unknown(_MEMBERS.decode(line))]
+        names = [name for line in lines for name in self._unknown(names_of(line))]
         self._drifts = bool(names)
         self._tally.drift(self._file.name, names)
 
@@ -281,7 +281,7 @@ class Gate:
         if is_utf8:
             with suppress(_NotAccepted):
                 judged = self._accepted(self._open, line)
-                names = self._unknown(_MEMBERS.decode(line)) if self._counts else ()
+                names = self._unknown(names_of(line)) if self._counts else ()
                 return attrs.evolve(judged, unknown=names)
         record |= parse(line)
         exported = self._verdict.judge(line, record)

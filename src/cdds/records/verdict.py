@@ -15,11 +15,10 @@ from typing import Any, NoReturn
 import msgspec
 
 from cdds.errors import JobError
+from cdds.members import json_of, members_of
 from cdds.records.acceptor import compile_acceptor
 from cdds.records.nulls import not_nullable
 from cdds.refusal import TOO_DEEP, Refusal
-
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Verdict:
@@ -95,10 +94,10 @@ class Verdict:
         for names in (nulls & self._not_nullable, nulls):
             bare = {name: value for name, value in record.items() if name not in names}
             if names and self._fault(bare) is None:
-                exported = _without(names, line)
+                members = members_of(line)
                 record.clear()
                 record |= bare
-                return exported
+                return json_of({name: members[name] for name in bare}) + b"\n"
         raise fault
 
     def _fault(self, record: dict[str, Any]) -> Refusal | None:
@@ -149,19 +148,6 @@ def _parse(line: bytes) -> tuple[Any, Refusal | None]:
 
 def _no_constant(name: str) -> NoReturn:
     raise Refusal(f"it is not JSON ({name} is no JSON value)")
-
-
-def _without(names: set[str], line: bytes) -> bytes:
-    try:
-        members = _MEMBERS.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        members = None
-    if members is None:
-        raise Refusal("it holds nulls to be left out, and a lone surrogate that would not survive")
-    if len(members) != len(json.loads(line, object_pairs_hook=list)):
-        raise Refusal("it holds nulls to be left out, and a member that comes twice")
-    kept = {name: raw for name, raw in members.items() if name not in names}
-    return msgspec.json.encode(kept) + b"\n"
 
 
 def _refusal(error: Any) -> Refusal:
