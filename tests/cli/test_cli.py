@@ -908,6 +908,18 @@ def test_half_a_signer_is_wrong_usage(words: Words, target: Path) -> None:
         assert not target.exists()
 
 
+def test_a_signer_whose_password_is_empty_is_refused(
+    words: Words, target: Path, tmp_path: Path
+) -> None:
+    """An empty line would be no password, and an error about the key."""
+    (tmp_path / "password").write_text("\nsecond line")
+    signing = ["--signer-key", "k", "--signer-cert", "c"]
+    done = run(*words, *signing, "--signer-password-file", tmp_path / "password")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "should be a password, and is empty" in done.stderr
+    assert not target.exists()
+
+
 # --- odd surroundings -----------------------------------------------------------------------------
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdds.cli.secret import secret_of_file
 from cdds.cli.words import Once
 from cdds.errors import JobError
+from cdds.secret import secret_of_file
 
 if TYPE_CHECKING:
     import argparse

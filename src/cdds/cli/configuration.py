@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from cdds.cli.secret import holds_password
 from cdds.cli.spans import parse_span
 from cdds.crypto.content import CipherName
 from cdds.crypto.envelope import Format
@@ -27,6 +26,7 @@ from cdds.datasets import BUILTIN
 from cdds.errors import JobError
 from cdds.location import is_usable, local_path
 from cdds.plugins import addressed
+from cdds.secret import holds_password
 
 T = TypeVar("T", bound=msgspec.Struct)
 

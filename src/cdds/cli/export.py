@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import cdds  # its names are loaded when they are used
 from cdds.cli.changing import add_options
 from cdds.cli.dry_run import asked_for, dry_run
-from cdds.cli.secret import first_line, holds_password, secret_of_file
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import as_json, is_terminal, say_result, warn
 from cdds.cli.words import Once, add_command, moment, size
 from cdds.errors import JobError
+from cdds.secret import holds_password, password_of_file
 
 if TYPE_CHECKING:
     import argparse
@@ -222,8 +222,8 @@ def _opened(url: str, password_file: Path | None) -> Source:
         )
     if password_file is None:
         return cdds.sources.open_source(url)
-    password = first_line(secret_of_file(password_file), password_file)
-    return cdds.sources.open_source(url, password=password.decode("utf-8", "surrogateescape"))
+    password = password_of_file(password_file).decode("utf-8", "surrogateescape")
+    return cdds.sources.open_source(url, password=password)
 
 
 def _files(dataset: Dataset, records: str, attachments: str | None) -> Source:
@@ -268,8 +268,8 @@ def _signer(options: argparse.Namespace) -> Signer | None:
         return None
     if key is None or certificate is None:
         options.usage_error("--signer-key and --signer-cert go together")
-    password = password_file.read_bytes().splitlines()[:1] if password_file else []
-    return cdds.Signer.load(key, certificate, *password)
+    password = None if password_file is None else password_of_file(password_file)
+    return cdds.Signer.load(key, certificate, password)
 
 
 def _names(result: ExportResult) -> str:

@@ -22,10 +22,10 @@ from cdds.cli.configuration import (
     SourceSection,
     read_configuration,
 )
-from cdds.cli.secret import first_line, secret_of_environment, secret_of_file
 from cdds.crypto import Envelope, Signer
 from cdds.errors import JobError
 from cdds.protocols import Sink, Source
+from cdds.secret import password_of_file, secret_of_environment, secret_of_file
 from cdds.service import DownloadService
 from cdds.service.events import Listener
 from cdds.sinks import open_sink
@@ -109,10 +109,7 @@ def _password(configuration: Configuration, section: CatalogSection | SourceSect
 
 
 def _password_of(configuration: Configuration, file: str | None) -> bytes | None:
-    if file is None:
-        return None
-    path = configuration.path_of(file)
-    return first_line(secret_of_file(path), path)
+    return None if file is None else password_of_file(configuration.path_of(file))
 
 
 def _signer(configuration: Configuration) -> Signer | None:

@@ -10,7 +10,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cdds.errors import CddsError, JobError
@@ -19,8 +19,8 @@ from cdds.sample._databases import parsed
 from cdds.sample._load import load
 from cdds.sample._mix import Mix
 from cdds.sample._spelling import SPELLINGS
+from cdds.secret import password_of_file
 
-_LONGEST_PASSWORD = 4096
 _MIXES = {
     "default": Mix.DEFAULT,
     "email": Mix.EMAIL_HEAVY,
@@ -83,7 +83,7 @@ def _run(options: argparse.Namespace) -> None:
             seed=options.seed,
             mix=_MIXES[options.mix],
             names=options.names,
-            password=options.password_file and _first_line(options.password_file),
+            password=options.password_file and _password(options.password_file),
             recycle_after=options.recycle_after,
             on_progress=on_progress,
         )
@@ -100,16 +100,11 @@ def _check_url(url: str) -> None:
         raise JobError("the URL holds a password, which others could see: use --password-file")
 
 
-def _first_line(path: Path) -> str:
-    with path.open("rb") as file:
-        line = file.readline(_LONGEST_PASSWORD).rstrip(b"\r\n")
-    try:
-        password = line.decode()
-    except UnicodeDecodeError:
-        password = ""
-    if not password:
-        raise JobError(f"the first line of {path} should be a password, and is no text")
-    return password
+def _password(path: Path) -> str:
+    password = password_of_file(path)
+    with suppress(UnicodeDecodeError):  # which would hold the password
+        return password.decode()
+    raise JobError(f"the first line of {path} should be a password, and is no text")
 
 
 @contextmanager

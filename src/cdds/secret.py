@@ -1,18 +1,19 @@
 """Reads secrets, which come from files or the environment, and never from arguments.
 
-Place: below what opens a service. No message of it holds a secret.
+Place: near the ground, for all commands. No message of it holds a secret.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import stat
 from pathlib import Path
 
-from cdds.cli.telling import warn
 from cdds.errors import JobError
 
+_log = logging.getLogger(__name__)
 _LARGEST = 64 * 1024
 
 # The first as SQLAlchemy reads URLs: all up to an @ is the password, whatever it holds.
@@ -33,11 +34,26 @@ def secret_of_file(path: Path) -> bytes:
     """
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_mode & (stat.S_IROTH | stat.S_IWOTH):
-            warn(f"{path} holds a secret, and everybody can read it; chmod o= would change that")
+            _log.warning(
+                "%s holds a secret, and everybody can read it; chmod o= would change that", path
+            )
         secret = file.read(_LARGEST + 1)
     if not 0 < len(secret) <= _LARGEST:
         raise JobError(f"{path} should hold a secret, and is empty or larger than any secret")
     return secret
+
+
+def password_of_file(path: Path) -> bytes:
+    """Return the first line of a file, without its end, and warn where everybody can read it.
+
+    Raises:
+        JobError: it is empty, or the file is larger than any secret.
+        OSError: it cannot be read.
+    """
+    password = secret_of_file(path).splitlines()[0]
+    if not password:
+        raise JobError(f"the first line of {path} should be a password, and is empty")
+    return password
 
 
 def secret_of_environment(name: str) -> str:
@@ -50,15 +66,3 @@ def secret_of_environment(name: str) -> str:
     if not secret:
         raise JobError(f"the environment variable {name} should hold a secret, and is not set")
     return secret
-
-
-def first_line(secret: bytes, where: object) -> bytes:
-    """Return the first line of a file that holds a password, without its end.
-
-    Raises:
-        JobError: it is empty.
-    """
-    line = secret.splitlines()[0]
-    if not line:
-        raise JobError(f"the first line of {where} should be a password, and is empty")
-    return line
