@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, get_args, runtim
 import attrs
 
 from cdds.errors import JobError
+from cdds.json_schema import properties_of
 from cdds.reject import Reject
 
 Level: TypeAlias = Literal["fast", "small"]
@@ -309,8 +310,7 @@ class DataFile:
     @property
     def properties(self) -> Mapping[str, Any]:
         """The properties that the schema names, with what it says of them."""
-        properties = self.schema.get("properties")
-        return properties if isinstance(properties, Mapping) else {}
+        return properties_of(self.schema)
 
     @property
     def known_names(self) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ class Many:
 
 def value_by_schema(file: DataFile, name: str, number: int) -> Any:
     """Return a value that the property's type allows."""
-    stated = file.schema.get("properties", {}).get(name, {})
+    stated = file.properties.get(name, {})
     if "enum" in stated:
         return stated["enum"][number % len(stated["enum"])]
     kinds = stated.get("type", "string")
@@ -70,7 +70,7 @@ def value_by_schema(file: DataFile, name: str, number: int) -> Any:
 
 def key(file: DataFile, number: int) -> Any:
     """Return the key of the record of that number."""
-    stated = file.schema.get("properties", {}).get(file.key, {})
+    stated = file.properties.get(str(file.key), {})
     return number if stated.get("type") == "integer" else f"{number:06}"
 
 
@@ -84,7 +84,7 @@ def record(file: DataFile, value: Value, number: int, **stated: Any) -> dict[str
         stated: values that it has in any case; None leaves one out.
     """
     roles = {file.key, file.parent_key, file.media_type, *file.timestamps}
-    properties = file.schema.get("properties", {})
+    properties = file.properties
     names = properties if number % 2 else file.schema.get("required", ())
     made = {name: value(file, name, number) for name in names if name not in roles}
     if file.key is not None:

@@ -414,7 +414,7 @@ class SourceContract:
     def _filled(self, file: DataFile) -> str:
         """Return the name of a property that can hold a long text."""
         roles = {file.key, file.parent_key, file.media_type, *file.timestamps}
-        for name in file.schema.get("properties", {}):
+        for name in file.properties:
             if name not in roles and isinstance(self.value(file, name, 1), str):
                 return str(name)
         pytest.skip("no property of the dataset can hold a long text")

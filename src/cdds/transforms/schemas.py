@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from cdds.errors import JobError
+from cdds.json_schema import types_of
 from cdds.transforms.paths import ANY, Step, Steps
 from cdds.transforms.reach import GONE, Kept
 
@@ -252,12 +253,10 @@ def _say_left_out(level: dict[str, Any], words: list[str]) -> None:
 
 
 def _types(schema: Schema) -> frozenset[str]:
-    names = schema.get("type") if isinstance(schema, Mapping) and "$ref" not in schema else None
-    if isinstance(names, str):
-        return frozenset([names])
-    if isinstance(names, list):
-        return frozenset(name for name in names if isinstance(name, str))
-    return _TEXTS | frozenset(_ALL_TYPES)
+    """Return the types that a schema allows, as far as its own words say."""
+    is_reference = isinstance(schema, Mapping) and "$ref" in schema  # beside it nothing counts
+    stated = frozenset() if is_reference else types_of(schema)
+    return stated or _TEXTS | frozenset(_ALL_TYPES)
 
 
 def _references(schema: Schema) -> Iterator[str]:

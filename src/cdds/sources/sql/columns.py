@@ -7,12 +7,12 @@ a value.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import attrs
 
 from cdds.errors import SourceError
+from cdds.json_schema import types_of
 from cdds.model import DataFile
 
 
@@ -85,11 +85,6 @@ def columns_of(file: DataFile, found: Iterable[tuple[str, Kind]]) -> tuple[Colum
                 f"data file {file.name}: the columns {columns[known].name!a} and {name!a} of its "
                 "query would be one property; give them other names with AS"
             )
-        columns[known] = Column(name, known, kind, _types(file.properties.get(known)))
+        columns[known] = Column(name, known, kind, types_of(file.properties.get(known)))
     order = {name: number for number, name in enumerate(known_names)}
     return tuple(sorted(columns.values(), key=lambda column: order.get(column.label, len(order))))
-
-
-def _types(schema: Any) -> frozenset[str]:
-    names = schema.get("type", []) if isinstance(schema, Mapping) else []
-    return frozenset(names if isinstance(names, list) else [names])
