@@ -1,4 +1,4 @@
-"""The databases that a sample is loaded into: all that differs between SQLite and PostgreSQL.
+"""Loaders of the databases that hold a sample: all that differs between SQLite and PostgreSQL.
 
 Place: below `_load`. Each is open for one transaction, whose error leaves nothing behind. It
 refuses what is not empty, and no message of it holds a password or a value of a row.
@@ -33,8 +33,11 @@ _DRIVERS_OWN: Mapping[int, Callable[[Any], Any]] = {
 }
 
 
-class Database(Protocol):
-    """An open database, within its transaction."""
+class Loader(Protocol):
+    """Loads an open database, within its transaction."""
+
+    script: str
+    """The file with the statements that make the tables."""
 
     def tables(self) -> list[str]:
         """Return the names of all tables and views there are."""
@@ -46,38 +49,37 @@ class Database(Protocol):
         """Add rows to a table."""
 
 
-def create_tables(database: Database, names: str) -> None:
+def create_tables(loader: Loader, names: str) -> None:
     """Create the tables, without the keys and indexes that are sooner made of all rows.
 
     Raises:
         JobError: the database holds something already.
     """
-    if there := database.tables():
+    if there := loader.tables():
         raise JobError(
             f"the database holds tables already, such as {printable(there[0])}; "
             "a sample is loaded into an empty one"
         )
-    for statement in _statements(database):
+    for statement in _statements(loader):
         if statement.startswith("create table"):
-            database.execute(respelled(statement, names))
+            loader.execute(respelled(statement, names))
 
 
-def finish_tables(database: Database, names: str) -> None:
+def finish_tables(loader: Loader, names: str) -> None:
     """Create the keys and indexes."""
-    for statement in _statements(database):
+    for statement in _statements(loader):
         if not statement.startswith("create table"):
-            database.execute(respelled(statement, names))
+            loader.execute(respelled(statement, names))
 
 
-def _statements(database: Database) -> list[str]:
-    name = f"{type(database).__name__.lower()}.sql"
-    script = (files("cdds.sample") / "ucs" / name).read_text(encoding="utf-8")
+def _statements(loader: Loader) -> list[str]:
+    script = (files("cdds.sample") / "ucs" / loader.script).read_text(encoding="utf-8")
     statements = _COMMENT.sub("", script).split(";")
     return [statement.strip() for statement in statements if statement.strip()]
 
 
 @contextmanager
-def opened(location: str, password: str | None, names: str) -> Iterator[Database]:
+def opened(location: str, password: str | None, names: str) -> Iterator[Loader]:
     """Open a database for one transaction: committed at the end, or undone by an error.
 
     Raises:
@@ -89,8 +91,8 @@ def opened(location: str, password: str | None, names: str) -> Iterator[Database
         raise JobError(f"names is one of {', '.join(SPELLINGS)}, not {str(names)[:40]!a}")
     url = _with_password(parsed(location), password)
     opening = _sqlite if url.get_backend_name() == "sqlite" else _postgresql
-    with opening(url, names) as open_database:
-        yield open_database
+    with opening(url, names) as loader:
+        yield loader
 
 
 def _with_password(url: URL, password: str | None) -> URL:
@@ -142,8 +144,10 @@ def _arguments(url: URL) -> dict[str, Any]:
     raise JobError(_NO_OPTION)
 
 
-class SQLite:
-    """A file of SQLite."""
+class SQLiteLoader:
+    """Loads a file of SQLite."""
+
+    script = "sqlite.sql"
 
     def __init__(self, connection: Any, names: str) -> None:
         self._connection = connection
@@ -166,7 +170,7 @@ class SQLite:
 
 
 @contextmanager
-def _sqlite(url: URL, names: str) -> Iterator[SQLite]:
+def _sqlite(url: URL, names: str) -> Iterator[SQLiteLoader]:
     import sqlite3
 
     arguments = {**_arguments(url), "isolation_level": None}  # it is begun below
@@ -177,7 +181,7 @@ def _sqlite(url: URL, names: str) -> Iterator[SQLite]:
             with closing(sqlite3.connect(**arguments)) as connection:
                 connection.execute(f"pragma cache_size = {_SQLITE_CACHE}")
                 connection.execute("begin immediate")
-                yield SQLite(connection, names)
+                yield SQLiteLoader(connection, names)
                 connection.execute("commit")
         except BaseException:
             if not was_there and path.exists() and not path.stat().st_size:
@@ -185,8 +189,10 @@ def _sqlite(url: URL, names: str) -> Iterator[SQLite]:
             raise
 
 
-class PostgreSQL:
-    """A schema of PostgreSQL: the first on the search path."""
+class PostgreSQLLoader:
+    """Loads a schema of PostgreSQL: the first on the search path."""
+
+    script = "postgresql.sql"
 
     def __init__(self, connection: psycopg.Connection, names: str) -> None:
         self._connection = connection
@@ -236,7 +242,7 @@ def _typed(rows: Iterable[Row], types: Sequence[int]) -> Iterator[Row]:
 
 
 @contextmanager
-def _postgresql(url: URL, names: str) -> Iterator[PostgreSQL]:
+def _postgresql(url: URL, names: str) -> Iterator[PostgreSQLLoader]:
     try:
         import psycopg
     except ImportError as error:
@@ -244,7 +250,7 @@ def _postgresql(url: URL, names: str) -> Iterator[PostgreSQL]:
 
         raise database.missing_driver("a sample", error) from error
     with _reporting(url, psycopg.Error), psycopg.connect(**_arguments(url)) as connection:
-        yield PostgreSQL(connection, names)
+        yield PostgreSQLLoader(connection, names)
 
 
 def _columns(table: Table) -> str:

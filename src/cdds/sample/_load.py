@@ -15,7 +15,7 @@ import attrs
 
 from cdds.errors import JobError
 from cdds.sample._contact import contact_attributes, contacts
-from cdds.sample._databases import Database, create_tables, finish_tables, opened
+from cdds.sample._databases import Loader, create_tables, finish_tables, opened
 from cdds.sample._mix import Mix
 from cdds.sample._people import KNOWN_CONTACTS
 from cdds.sample._recycled import interaction_rows
@@ -81,16 +81,16 @@ def load(
     if recycle_after is not None:
         _check_count("recycle_after", recycle_after, 1)
     written = Counter({table.name: 0 for table in TABLES})
-    with opened(url, password, names) as database:
-        create_tables(database, names)
+    with opened(url, password, names) as loader:
+        create_tables(loader, names)
         for rows in _batches(_contact_rows(contacts, seed)):
-            written.update(_write(database, rows))
+            written.update(_write(loader, rows))
         for rows in _batches(interaction_rows(interactions, seed, mix, recycle_after)):
-            counts = _write(database, rows)
+            counts = _write(loader, rows)
             written.update(counts)
             if on_progress:
                 on_progress(counts["Interaction"])
-        finish_tables(database, names)
+        finish_tables(loader, names)
     return Loaded(MappingProxyType(dict(written)))
 
 
@@ -119,7 +119,7 @@ def _by_table(rows: Iterable[tuple[Table, Row]]) -> Mapping[Table, list[Row]]:
     return {table: rows for table, rows in gathered.items() if rows}
 
 
-def _write(database: Database, rows: Mapping[Table, list[Row]]) -> Counter[str]:
+def _write(loader: Loader, rows: Mapping[Table, list[Row]]) -> Counter[str]:
     for table, its_rows in rows.items():
-        database.write(table, its_rows)
+        loader.write(table, its_rows)
     return Counter({table.name: len(its_rows) for table, its_rows in rows.items()})
