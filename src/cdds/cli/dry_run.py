@@ -1,15 +1,12 @@
-"""`cdds export --dry-run`: what would be exported, with nothing written.
+"""What `cdds export --dry-run` prints: an estimate, for people and as JSON.
 
-Place: beside the command, over `cdds.estimate`.
+Place: beside the command, which makes the estimate.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import cdds  # its names are loaded when they are used
-from cdds.cli.changing import transforms_of
-from cdds.cli.stopping import stoppable
 from cdds.cli.tables import size, table
 from cdds.cli.telling import as_json, say, warn
 
@@ -17,34 +14,13 @@ if TYPE_CHECKING:
     import argparse
 
     from cdds.estimates import Estimate
-    from cdds.protocols import Source
 
 
-def asked_for(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what the options say of the records, as arguments of `cdds.export`."""
-    dataset = cdds.datasets.find(options.dataset)
-    is_bounded = options.start is not None or options.end is not None
-    return {
-        "dataset": dataset,
-        "job_id": options.job_id,
-        "media_types": options.media_type,
-        "timeframe": cdds.Timeframe(options.start, options.end) if is_bounded else None,
-        "split_size": options.split_size,
-        "on_invalid": options.on_invalid,
-        "validate": not options.no_validate,
-        "level": options.level,
-        "match_case": not options.ignore_case,
-        "transforms": transforms_of(options, dataset),
-    }
-
-
-def dry_run(source: Source, options: argparse.Namespace) -> None:
-    """Print what would be exported from a source."""
-    with stoppable():
-        found = cdds.estimate(source, **asked_for(options))
+def say_estimate(found: Estimate, options: argparse.Namespace) -> None:
+    """Print what would be exported, and warn of what should be known of it."""
     if not options.quiet:
-        for warning in found.notes:
-            warn(warning)
+        for note in found.notes:
+            warn(note)
     say(as_json(_told(found)) if options.json else _shown(found))
 
 

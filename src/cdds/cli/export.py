@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cdds  # its names are loaded when they are used
-from cdds.cli.changing import add_options
-from cdds.cli.dry_run import asked_for, dry_run
+from cdds.cli.dry_run import say_estimate
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import as_json, is_terminal, say_result, warn
+from cdds.cli.transforms import add_options, transforms_of
 from cdds.cli.words import Once, add_command, moment, size
 from cdds.errors import JobError
 from cdds.secret import holds_password, password_of_file
@@ -178,7 +178,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     if options.dry_run:
-        dry_run(_source(options), options)
+        _estimate(options)
         return
     missing = [name for name in ("recipient", "to") if getattr(options, name) is None]
     if missing:
@@ -189,7 +189,7 @@ def _run(options: argparse.Namespace) -> None:
             _source(options),
             to=options.to,
             recipients=options.recipient,
-            **asked_for(options),
+            **_asked_for(options),
             format=options.format,
             cipher=options.cipher,
             key_transport=options.key_transport,
@@ -202,6 +202,30 @@ def _run(options: argparse.Namespace) -> None:
             warn(warning)
     text = as_json(_told(result)) if options.json else _names(result)
     say_result(text, f"the export is complete, see {result.digests}")
+
+
+def _estimate(options: argparse.Namespace) -> None:
+    with stoppable():
+        found = cdds.estimate(_source(options), **_asked_for(options))
+    say_estimate(found, options)
+
+
+def _asked_for(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the options say of the records, as arguments of `cdds.export`."""
+    dataset = cdds.datasets.find(options.dataset)
+    is_bounded = options.start is not None or options.end is not None
+    return {
+        "dataset": dataset,
+        "job_id": options.job_id,
+        "media_types": options.media_type,
+        "timeframe": cdds.Timeframe(options.start, options.end) if is_bounded else None,
+        "split_size": options.split_size,
+        "on_invalid": options.on_invalid,
+        "validate": not options.no_validate,
+        "level": options.level,
+        "match_case": not options.ignore_case,
+        "transforms": transforms_of(options, dataset),
+    }
 
 
 def _source(options: argparse.Namespace) -> Source:
