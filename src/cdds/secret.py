@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 
 from cdds.errors import JobError
+from cdds.location import printable
 
 _log = logging.getLogger(__name__)
 _LARGEST = 64 * 1024
@@ -35,7 +36,8 @@ def secret_of_file(path: Path) -> bytes:
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_mode & (stat.S_IROTH | stat.S_IWOTH):
             _log.warning(
-                "%s holds a secret, and everybody can read it; chmod o= would change that", path
+                "%s holds a secret, and everybody can read it; chmod o= would change that",
+                printable(str(path)),  # it may reach a terminal with nobody in between
             )
         secret = file.read(_LARGEST + 1)
     if not 0 < len(secret) <= _LARGEST:
