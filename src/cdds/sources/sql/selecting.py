@@ -141,7 +141,12 @@ def _compared(key: Column, parent_key: Column) -> tuple[str, str]:
     left, right = f"q.{_name(key)}", f"p.{_name(parent_key)}"
     if key.kind is parent_key.kind and key.kind not in _COMPARED_AS_TEXT:
         return left, right
-    return f"CAST({left} AS text)", f"CAST({right} AS text)"
+    return _as_text(key, left), _as_text(parent_key, right)
+
+
+def _as_text(column: Column, name: str) -> str:
+    """Return a value as the text that a record has."""
+    return f"abbrev({name})" if column.kind is Kind.ADDRESS else f"CAST({name} AS text)"
 
 
 def _name(column: Column) -> str:
