@@ -8,6 +8,18 @@ nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lint", "types", "layers", "tests"]
 nox.options.error_on_missing_interpreters = True
 
+BENCHMARKS: dict[str, tuple[str, ...]] = {
+    "databases": ("test",),
+    "imports": (),
+    "memory": (),
+    "pages": ("test",),
+    "run": (),
+    "scheduling": ("test", "peers"),
+    "stages": (),
+    "transforms": (),
+}
+"""What can be measured, and the groups of packages that it needs besides the library."""
+
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -72,6 +84,12 @@ def layers(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure speed side by side with what people use today; arguments go to the benchmark."""
+    """Measure speed: `nox -s bench -- NAME OPTIONS`; without a name it is `run`."""
+    named = session.posargs[:1] and not session.posargs[0].startswith("-")
+    name, *options = session.posargs if named else ["run", *session.posargs]
+    if name not in BENCHMARKS:
+        session.error(f"there is no benchmark {name}; known are {', '.join(BENCHMARKS)}")
     install_wheel(session)
-    session.run("python", "benchmarks/run.py", *session.posargs)
+    for group in BENCHMARKS[name]:
+        install_group(session, group)
+    session.run("python", f"benchmarks/{name}.py", *options, env={"PYTHONPATH": "tests/real"})

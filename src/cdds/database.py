@@ -7,6 +7,7 @@ holds no password, no statement and no value of a row.
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,47 @@ _WATCHED = {
 }
 """A server that is gone without a word is noticed within a minute, and not in hours."""
 _NO_DATABASE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
+_FREE_OF_VALUES = frozenset(
+    (
+        # SQLite
+        "attempt to write a readonly database",
+        "database disk image is malformed",
+        "database is locked",
+        "database or disk is full",
+        "database schema has changed",
+        "disk I/O error",
+        "ESCAPE expression must be a single character",
+        "file is not a database",
+        "integer overflow",
+        "interrupted",
+        "JSON cannot hold BLOB values",
+        "json_object() labels must be TEXT",
+        "LIKE or GLOB pattern too complex",
+        "malformed JSON",
+        "not authorized",
+        "out of memory",
+        "string or blob too big",
+        "unable to open database file",
+        "user-defined function raised exception",
+        # PostgreSQL
+        "canceling statement due to conflict with recovery",
+        "canceling statement due to lock timeout",
+        "canceling statement due to statement timeout",
+        "canceling statement due to user request",
+        "out of shared memory",
+        "stack depth limit exceeded",
+        "terminating connection because of crash of another server process",
+        "terminating connection due to administrator command",
+        "terminating connection due to conflict with recovery",
+        "terminating connection due to unexpected postmaster exit",
+        "the database system is in recovery mode",
+        "the database system is shutting down",
+        "the database system is starting up",
+    )
+)
+"""What databases say while they read rows, and that holds no value of one."""
+_BEFORE_A_VALUE = ("bad JSON path", "fts5: syntax error", "JSON path error", "no such column")
+"""What SQLite says of a row, and then quotes it."""
 
 
 def parse_url(location: str | os.PathLike[str]) -> URL | None:
@@ -85,8 +127,8 @@ def reporting(
     Args:
         refuse: makes the error of what may be said in words, and of the error itself.
         kinds: the errors of drivers that are spoken to past SQLAlchemy.
-        reads_rows: whether values of rows are looked at, by a statement of somebody else: the
-            name of what is missing may then be such a value.
+        reads_rows: whether values of rows are looked at, by a statement of somebody else: anything
+            that the database says may then hold such a value, unless it is known to hold none.
     """
     handled = sys.exception()
     errors: tuple[type[Exception], ...] = (exc.SQLAlchemyError, *kinds)
@@ -107,11 +149,13 @@ def reporting(
 def in_words(error: Exception, *, reads_rows: bool = False) -> str:
     """Return what an error of a database says, without statement, parameters and values."""
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
-    if not (is_operational(error) or _is_of_statement(origin, reads_rows=reads_rows)):
-        return f"it failed with {type(origin).__name__}"
-    line = str(origin).strip().partition("\n")[0]
     # SQLite quotes the text of a row that is no UTF-8.
-    return printable(line.partition(" with text ")[0])[:_LONGEST_MESSAGE]
+    line, quotes, _ = str(origin).strip().partition("\n")[0].partition(" with text ")
+    if reads_rows and _is_of_database(origin):
+        return _said_of_rows(origin, line, quotes_text=bool(quotes))
+    if not (is_operational(error) or _is_of_statement(origin)):
+        return f"it failed with {type(origin).__name__}"
+    return printable(line)[:_LONGEST_MESSAGE]
 
 
 def is_operational(error: Exception) -> bool:
@@ -119,15 +163,35 @@ def is_operational(error: Exception) -> bool:
     return any(kind.__name__ == "OperationalError" for kind in type(error).__mro__)
 
 
-def _is_of_statement(error: BaseException, *, reads_rows: bool) -> bool:
+def _is_of_database(error: BaseException) -> bool:
+    """Tell whether SQLite or a server of PostgreSQL said it, and not what connects to a server."""
+    return isinstance(error, sqlite3.Error) or getattr(error, "sqlstate", None) is not None
+
+
+def _said_of_rows(error: BaseException, line: str, *, quotes_text: bool) -> str:
+    """Return what an error says of rows, as far as it is known to hold no value of one."""
+    if line in _FREE_OF_VALUES:
+        return line
+    if quotes_text and line.startswith("Could not decode to UTF-8 column "):
+        return printable(line)[:_LONGEST_MESSAGE]
+    for beginning in _BEFORE_A_VALUE:
+        if line.startswith(beginning):
+            return beginning
+    return (
+        f"it failed with {type(error).__name__}; its own words are not shown, for they may quote "
+        "a record"
+    )
+
+
+def _is_of_statement(error: BaseException) -> bool:
     """Tell whether a statement was refused before any row was looked at.
 
-    So it is where PostgreSQL names what is missing, or may not be read, unless that is looked for
-    by a row's value; and where a file is none of SQLite.
+    So it is where PostgreSQL names what is missing, or may not be read; and where a file is none of
+    SQLite.
     """
     if getattr(error, "sqlite_errorname", None) in _NO_DATABASE:
         return True
-    return not reads_rows and str(getattr(error, "sqlstate", "")).startswith("42")
+    return str(getattr(error, "sqlstate", "")).startswith("42")
 
 
 def _interrupt(error: BaseException, until: BaseException | None) -> BaseException | None:

@@ -283,7 +283,8 @@ def _warnings(job: Job, contents: Contents) -> list[str]:
         )
     # No names, for warnings go where the content of records must not, and names come from there.
     warnings += [
-        f"records of {name} have fields that the schema does not know; the manifest lists them"
+        f"records of {name} have fields that the schema does not know; the manifest lists those "
+        "that are exported"
         for name in tally.unknown_fields
     ]
     return warnings

@@ -67,8 +67,8 @@ def manifest(
         "undated": tally.undated,
         "unmatched": tally.unmatched,
     }
-    if tally.unknown_fields:
-        document["unknown_fields"] = tally.unknown_fields
+    if tally.exported_unknown_fields:
+        document["unknown_fields"] = tally.exported_unknown_fields
     return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -555,7 +555,8 @@ class ExportResult:
         unknown_fields: for each data file, by its name, the fields of its exported records that
             the schema does not know, and how many records have each; the first 100 names in
             alphabetical order, and under ``*`` how often there are others, or names that are
-            long or not printable. Empty where records are not validated.
+            long or not printable. Empty where records are not validated. They are those that the
+            source gave: the manifest tells only of those that no transform took away.
         warnings: what a person should know, in sentences.
     """
 

@@ -225,11 +225,16 @@ def get(kind: Kind, name: str) -> Plugin:
     plugin = find(kind, name)
     if plugin is not None:
         return plugin
-    known = ", ".join(dict.fromkeys(printable(plugin.name) for plugin in offered(kind)))
+    known = ", ".join(names(kind))
     raise JobError(
         f"there is no {kind} plugin {printable(name)}; "
         + (f"known are {known}" if known else "none is installed")
     )
+
+
+def names(kind: Kind) -> list[str]:
+    """Return the names of all plugins of a kind, each once, as they may be shown."""
+    return list(dict.fromkeys(printable(plugin.name) for plugin in offered(kind)))
 
 
 def failure(plugin: Plugin) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from terminals import Terminal
 
+from cdds import transforms as t
 from cdds.cli import hosting
 from cdds.cli.configuration import read_configuration
 
@@ -85,6 +87,40 @@ BAD = {
     "all tenants alike": (GOOD.replace("{tenant}", "all"), "is the same for every tenant"),
     "a source without a name": (GOOD.replace("sources.UCS", 'sources." "'), "no name"),
     "an unknown cipher": (GOOD + '[sealing]\ncipher = "rot13"\n', "cipher is one of aes-256-cbc"),
+    "an unknown change": (
+        GOOD + '[records.contact]\nhide = ["MERGEID"]\n',
+        "[records.contact] has the unknown key hide; known are keep, drop, mask, pseudonymise",
+    ),
+    "changes of no dataset": (GOOD + "[records.survey]\n", "[records] has the unknown key survey"),
+    "one field and no list": (
+        GOOD + '[records.contact]\ndrop = "MERGEID"\n',
+        "contact.drop: Expected `array`",
+    ),
+    "changes that are none": (GOOD + "[records]\ncontact = 3\n", "contact: Expected `object`"),
+    "case in words": (GOOD + '[records]\nignore_case = "yes"\n', "ignore_case: Expected `bool`"),
+    "a path of nothing": (GOOD + '[records.contact]\ndrop = [" "]\n', "contact.drop is empty"),
+    "an unknown field": (
+        GOOD + '[records.contact]\ndrop = ["MERGED"]\n',
+        "[records.contact] transforms: the schema knows no field 'MERGED'",
+    ),
+    "a pseudonym without a key": (
+        GOOD + '[records.contact]\npseudonymise = ["CONTACTID"]\n',
+        "give the key as pseudonym_key_file",
+    ),
+    "a key without a pseudonym": (
+        GOOD + '[records]\npseudonym_key_env = "KEY"\n',
+        "[records] pseudonymise goes with a key",
+    ),
+    "two keys of pseudonyms": (
+        GOOD + '[records]\npseudonym_key_env = "KEY"\npseudonym_key_file = "k"\n',
+        "choose one",
+    ),
+    "a key that is missing": (
+        GOOD
+        + '[records]\npseudonym_key_env = "NO_SUCH_KEY"\n'
+        + '[records.contact]\npseudonymise = ["CONTACTID"]\n',
+        "NO_SUCH_KEY should hold a secret, and is not set",
+    ),
     "half a signer": (GOOD + '[signing]\nkey_file = "k"\n', "has no key certificate_file"),
     "options for a folder": (GOOD.replace("[sources", "options = { a = 1 }\n[sources"), "a folder"),
 }
@@ -100,7 +136,7 @@ def test_a_bad_configuration_is_refused_and_nothing_is_made(
     refusal = bare(*words).refusal
     (said,) = (said for bad, said in BAD.values() if bad == text)
     assert said in refusal
-    assert str(bare.config) in refusal
+    assert str(bare.config) in refusal or "NO_SUCH_KEY" in text
     assert bare.files() == before
 
 
@@ -306,6 +342,64 @@ def test_every_key_is_taken(bare: Terminal, monkeypatch: pytest.MonkeyPatch) -> 
         assert service._context.lifetime == timedelta(hours=12)
         assert service._context.lease == timedelta(minutes=10)
         assert service._context.retry_pause == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("place", ["file", "env"])
+def test_what_is_changed_in_records_is_what_the_words_of_an_export_say(
+    bare: Terminal, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """And the page that explains them shows what is taken."""
+    page = Path(__file__).parents[2] / "docs/how-to/protect-personal-data.md"
+    (text,) = re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)
+    key = b"sixteen bytes and"
+    if place == "env":
+        text = changed(text, 'file = "pseudonyms.key"', 'env = "KEY_OF_PSEUDONYMS"')
+        monkeypatch.setenv("KEY_OF_PSEUDONYMS", key.decode())
+    else:
+        (bare.home / "pseudonyms.key").write_bytes(key)
+    bare.configure(bare.config.read_text() + text)
+
+    with hosting.hosted(read_configuration(bare.config)) as service:
+        assert service._context.match_case is False
+        assert service._context.transforms == {
+            "Interaction": {
+                "interaction": (
+                    t.Drop("FROMADDRESS"),
+                    t.Mask("PHONENUMBER", keep_last=4),
+                    t.Pseudonymise("IXNID", key=key),
+                ),
+                "document": (t.Drop("CONTENT"), t.Pseudonymise("ENTITYID", key=key)),
+            },
+            "Contact": {},
+        }
+
+
+def test_a_short_key_of_pseudonyms_is_refused_and_nothing_is_made(bare: Terminal) -> None:
+    (bare.home / "short.key").write_bytes(NEEDLE.encode()[:15])
+    (bare.home / "short.key").chmod(0o600)
+    changes = 'pseudonym_key_file = "short.key"\n[records.contact]\npseudonymise = ["CONTACTID"]\n'
+    bare.configure(f"{bare.config.read_text()}[records]\n{changes}")
+    before = bare.files()
+    refusal = bare("jobs", "list").refusal
+    assert "[records.contact]" in refusal
+    assert "at least 16" in refusal
+    assert NEEDLE[:15] not in refusal
+    assert bare.files() == before
+
+
+@pytest.mark.parametrize("ignores", [True, False])
+def test_case_is_ignored_in_runs_where_it_is_told(terminal: Terminal, ignores: bool) -> None:
+    (terminal.home / "data" / "acme" / "interactions.jsonl").write_text('{"ixnid": "1"}\n')
+    (terminal.home / "data" / "acme" / "documents.jsonl").write_text("")
+    text = terminal.config.read_text()
+    terminal.configure(f"{text}[records]\nignore_case = {str(ignores).lower()}\n")
+    job_id = terminal.add()
+    if ignores:
+        run_id, _ = terminal.run(job_id)
+        run = terminal("history", "show", run_id, "--json").json["run"]
+        assert run["records"] == {"interaction": 1}
+    else:
+        assert "IXNID is required" in terminal("jobs", "run", job_id).refusal
 
 
 @pytest.mark.parametrize(("lease", "milliseconds"), [(10, 3333), (60, 20_000), (3600, 30_000)])

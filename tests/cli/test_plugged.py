@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from distributions import Site
 from terminals import Terminal
+
+from cdds import sample
+from cdds.sources import ContactHistory
 
 NEEDLE = "needle-that-nobody-may-see"
 
@@ -81,6 +86,11 @@ def test_an_export_takes_the_url_of_a_source(
         ["--source", "crm://x", "--attachments", "x.jsonl"],
         ["--records", "x.jsonl", "--source-password-file", "x"],
         ["--source", "crm://x", "--source", "crm://y"],
+        ["--records", "x.jsonl", "--rows-per-second", "5"],
+        ["--records", "x.jsonl", "--statement-timeout", "5s"],
+        ["--source", "ucs+sqlite:///x", "--statement-timeout", "5"],
+        ["--source", "ucs+sqlite:///x", "--rows-per-second", "many"],
+        ["--source", "ucs+sqlite:///x", "--rows-per-second", "5", "--rows-per-second", "6"],
     ],
 )
 def test_a_source_or_records_and_not_both(
@@ -113,6 +123,51 @@ def test_a_source_that_cannot_be_opened_is_one_line(
     assert said in refusal
     assert NEEDLE not in refusal
     assert not (bare.home / "target").exists()
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], []])
+@pytest.mark.parametrize("limit", [["--rows-per-second", "5"], ["--statement-timeout", "5s"]])
+def test_what_is_no_database_has_no_limits_of_one(
+    bare: Terminal,
+    crm: Site,
+    rsa_key_and_certificate: tuple[Path, Path],
+    limit: list[str],
+    more: list[str],
+) -> None:
+    """Though a plugin may take options of these names, it may mean something else by them."""
+    ends = ["--source", "crm+https://host", *limit, *more]
+    refusal = bare(*words(bare, rsa_key_and_certificate[1], *ends)).refusal
+    assert "are for databases" in refusal
+    assert opened(crm) == []
+
+
+@pytest.mark.parametrize("scheme", ["ucs", "UCS"])
+def test_a_database_is_read_within_the_limits_that_are_given(
+    bare: Terminal,
+    monkeypatch: pytest.MonkeyPatch,
+    rsa_key_and_certificate: tuple[Path, Path],
+    scheme: str,
+) -> None:
+    url = f"sqlite:///{bare.home / 'ucs.db'}"
+    sample.load(url, 3, 1, seed=1)
+    given: list[object] = []
+    before = ContactHistory.__init__
+
+    def noted(self: ContactHistory, url: str, **options: Any) -> None:
+        given.append(options)
+        before(self, url, **options)
+
+    monkeypatch.setattr(ContactHistory, "__init__", noted)
+    limits = ["--rows-per-second", "2.5e3", "--statement-timeout", "2m"]
+    ends = ["--source", f"{scheme}+{url}", *limits]
+    done = bare(*words(bare, rsa_key_and_certificate[1], *ends, "--json"))
+
+    assert done.json["records"]["interaction"] == 3
+    assert given == [{"rows_per_second": 2500.0, "timeout": timedelta(minutes=2)}]
+    ends = ["--source", f"{scheme}+{url}", "--rows-per-second", "0.5"]
+    assert "1 or more" in bare(*words(bare, rsa_key_and_certificate[1], *ends)).refusal
+    ends = ["--source", f"{scheme}+{url}", "--statement-timeout", "8d"]
+    assert "up to 7 days" in bare(*words(bare, rsa_key_and_certificate[1], *ends)).refusal
 
 
 def test_a_configured_source_is_opened_for_its_tenant(

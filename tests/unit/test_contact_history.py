@@ -280,6 +280,10 @@ def test_a_table_that_is_missing_takes_its_properties_with_it(fresh: Any, kind: 
         "the database has no column for interaction: ESTABLISHEDDATE, RELEASEDDATE",
         "these columns are no property of interaction: Document.THENAME, Document.DESCRIPTION",
         "the database has no table for document, so there are none of them",
+        (
+            "3 documents are no interaction's original, and no attachment names them, so no "
+            "export holds them"
+        ),
     ]
     found, _ = taken(ContactHistory(url), Job(dataset=INTERACTION, timeframe=Timeframe(MIDDLE)))
     assert found["interaction"]
@@ -370,6 +374,44 @@ def test_documents_without_what_they_belong_to_are_told(fresh: Any, kind: str) -
     with source.snapshot(INTERACTION, Selection(Timeframe(MIDDLE))) as snapshot:
         (told,) = snapshot.notes()
     assert told.startswith("1 records of document belong to no record of interaction at all")
+
+
+@each_database
+@pytest.mark.parametrize("names", ["upper", "camel"])
+@pytest.mark.parametrize("selection", [Selection(), Selection(Timeframe(MIDDLE))])
+def test_documents_that_nothing_names_are_told(
+    fresh: Any, kind: str, names: str, selection: Selection
+) -> None:
+    """Neither an original, however old its interaction, nor an attachment is one of them."""
+    url = fresh(kind, names)
+    document = {"upper": "Document", "camel": "document"}[names]
+    key = {"upper": "ID", "camel": "id"}[names]
+    execute(
+        url,
+        f"""INSERT INTO "{document}" ("{key}") VALUES ('forgotten'), ('lost')""",
+    )
+
+    with ContactHistory(url).snapshot(INTERACTION, selection) as snapshot:
+        (told,) = snapshot.notes()
+
+    assert told.startswith("2 documents are no interaction's original, and no attachment names")
+    assert notes(url, CONTACT) == []
+
+
+def test_documents_that_nothing_names_are_counted_without_an_index(new_catalog_url: Any) -> None:
+    """Each of 30,000 looked for among as many would take longer than may be."""
+    with new_catalog_url("sqlite") as url:
+        sample.load(url, 1, 0, seed=3)
+        execute(
+            url,
+            "PRAGMA foreign_keys = off",
+            """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
+               INSERT INTO "Document" ("ID") SELECT 'd' || i FROM n""",
+            """INSERT INTO "Attachment" SELECT "ID", "ID", 0 FROM "Document" WHERE "ID" <> 'd7'""",
+        )
+
+        with ContactHistory(url).snapshot(INTERACTION, Selection()) as snapshot:
+            assert [told.partition(" are ")[0] for told in snapshot.notes()] == ["1 documents"]
 
 
 def test_another_dataset_is_refused(filled: Any) -> None:

@@ -42,13 +42,29 @@ RECORDS = st.lists(
 PLAIN_AND_NOT = st.sampled_from([SCHEMA, SCHEMA | {"minProperties": 0}])
 
 
-@given(RECORDS, PLAIN_AND_NOT, st.integers(1, 10), st.booleans())
+def without_new_and_other(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in {"new", "other"}}
+
+
+CHANGES = st.sampled_from(
+    [
+        [],
+        [t.Mask("Mixed")],
+        [t.Keep("ID", "N")],
+        [t.Mask("Mixed"), t.Keep("ID", "Mixed")],
+        [t.ApplyToRecord(without_new_and_other)],
+        [t.Keep("ID", "*.x")],
+        [t.Drop("N"), t.Drop("*.x")],
+    ]
+)
+
+
+@given(RECORDS, PLAIN_AND_NOT, st.integers(1, 10), CHANGES)
 def test_each_field_of_an_exported_record_that_the_schema_does_not_know_is_counted(
-    records: list[dict[str, Any]], schema: dict[str, Any], at_once: int, is_changed: bool
+    records: list[dict[str, Any]], schema: dict[str, Any], at_once: int, changes: list[Any]
 ) -> None:
-    made = job(schema, on_invalid="reject")
-    if is_changed:
-        made = attrs.evolve(made, transforms={"thing": [t.Mask("Mixed")]})
+    """All that the source gave for the host, and for the archive those that it still holds."""
+    made = job(schema, on_invalid="reject", transforms={"thing": changes} if changes else {})
     found = archive(made, at_once=at_once, thing=lines_of(*records))
     expected = Counter(
         name
@@ -58,7 +74,33 @@ def test_each_field_of_an_exported_record_that_the_schema_does_not_know_is_count
         if name not in SCHEMA["properties"]
     )
     assert found.tally.unknown_fields == ({"thing": dict(expected)} if expected else {})
-    assert found.manifest.get("unknown_fields", {}) == found.tally.unknown_fields
+    held = Counter(
+        name
+        for record in found.records("Thing")
+        for name in record
+        if name not in SCHEMA["properties"]
+    )
+    assert found.manifest.get("unknown_fields", {}) == ({"thing": dict(held)} if held else {})
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, SCHEMA | {"minProperties": 0}])
+def test_a_name_that_is_taken_away_is_nowhere_in_the_archive(schema: dict[str, Any]) -> None:
+    records = lines_of(
+        {"ID": "1", "+49 30 901820": "x"}, {"ID": "2"}, {"ID": "3", "+49 30 901820": 1}
+    )
+
+    found = archive(job(schema, transforms={"thing": [t.Keep("ID")]}), thing=records)
+
+    assert found.tally.unknown_fields == {"thing": {"+49 30 901820": 2}}
+    assert not [name for name, data in found.files.items() if b"901820" in data]
+
+
+def test_names_that_only_escapes_can_say_do_no_harm_beside_others() -> None:
+    line = b'{"ID":"1","\\ud800":1,"\\u006eew":2,"Mixed":"x"}\n'
+
+    found = archive(job(transforms={"thing": [t.Mask("Mixed")]}), thing=line)
+
+    assert found.manifest["unknown_fields"] == {"thing": {"new": 1, "*": 1}}
 
 
 @given(st.lists(st.integers(0, 3 * MAX_NAMES), max_size=600))
@@ -233,5 +275,5 @@ def test_a_record_that_a_function_fails_on_is_told_by_the_key_that_is_meant(name
 
 def test_counts_without_names_make_no_listing() -> None:
     tally = Tally()
-    tally.drift("thing", [])
+    tally.drift("thing", [], [])
     assert tally.unknown_fields == {}

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import cdds
 from cdds import plugins, protocols
-from cdds.errors import CddsError, JobError, PluginError, SourceError
+from cdds.errors import CddsError, JobError, PluginError, SinkError, SourceError
 from cdds.sinks import open_sink
 from cdds.sources import Records, open_source
 
@@ -87,6 +87,21 @@ def test_an_unknown_name_lists_those_that_are_known(site: Site) -> None:
     said = refusal(f"foo+postgresql://u:{NEEDLE}@host", JobError)
     assert "there is no source plugin foo; known are " in said
     assert {"crm", "erp"} <= set(said.partition("known are ")[2].split(", "))
+
+
+@pytest.mark.parametrize("url", ["foo://host", "foo+attic://host", "FOO://host/x", "attic2://h"])
+def test_an_unknown_sink_lists_those_that_are_known(site: Site, url: str) -> None:
+    """Plugins, and what fsspec knows; a password that somebody put there is not told."""
+    site.install("cdds-attic", sinks="attic = cdds_attic:Source", code=GOOD)
+    name = url.partition("://")[0]
+
+    with pytest.raises(SinkError) as caught:
+        open_sink(url.replace("://", f"://u:{NEEDLE}@"))
+
+    said = str(caught.value)
+    assert said.startswith(f"there is no sink {name}; known are ")
+    assert {"attic", "memory", "s3"} <= set(said.partition("known are ")[2].split(", "))
+    assert NEEDLE not in said
 
 
 BROKEN = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import pickle
 import re
 import traceback
@@ -24,6 +23,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
+from vectors import cases_or_skip, vectors
 
 from cdds.datasets import BUILTIN
 from cdds.errors import JobError, RecordError, TooManyRejects
@@ -449,17 +449,6 @@ def test_a_line_of_blanks_is_no_record(validate: bool) -> None:
 
 
 # What the vectors say
-
-
-def vectors() -> Path | None:
-    given_ = os.environ.get("CDDS_VECTORS")
-    path = Path(given_) if given_ else Path(__file__).parents[3] / "shared" / "vectors"
-    return path if path.is_dir() else None
-
-
-def cases_or_skip(cases: list[Any]) -> list[Any]:
-    reason = "no vectors: CDDS_VECTORS is not set and there is no ../shared/vectors"
-    return cases or [pytest.param(*[None] * 3, marks=pytest.mark.skip(reason=reason))]
 
 
 NOT_HELD = {

@@ -338,10 +338,11 @@ def test_a_media_type_is_of_any_type(urls: Any, of: str) -> None:
         assert len(records(source, CALLS, Selection(None, [wanted]), "call")) == expected
 
 
-@pytest.mark.parametrize("of", ["bigint", "uuid", "char(40)", "varchar", "medium"])
+@pytest.mark.parametrize("of", ["bigint", "uuid", "char(40)", "varchar", "medium", "inet"])
 def test_keys_are_compared_as_records_have_them(urls: Any, of: str) -> None:
     """A key of any type, and a text that refers to it."""
-    key = {"bigint": "7", "medium": "Chat"}.get(of, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
+    keys = {"bigint": "7", "medium": "Chat", "inet": "10.0.0.1"}
+    key = keys.get(of, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
     url = urls("postgresql")
     execute(
         url,

@@ -100,6 +100,30 @@ class SourceSection(msgspec.Struct, frozen=True, kw_only=True):
         return {name: location for name, location in given.items() if location is not None}
 
 
+class ChangesSection(msgspec.Struct, frozen=True, kw_only=True):
+    """What is changed in the records of a dataset, in the words of `cdds export`."""
+
+    keep: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
+    pseudonymise: tuple[str, ...] = ()
+
+
+class RecordsSection(msgspec.Struct, frozen=True, kw_only=True):
+    """How records are read, and what is changed in them, in all runs; and where the key is."""
+
+    ignore_case: bool = False
+    pseudonym_key_file: str | None = None
+    pseudonym_key_env: str | None = None
+    interaction: ChangesSection = ChangesSection()
+    contact: ChangesSection = ChangesSection()
+
+    @property
+    def changes(self) -> dict[str, ChangesSection]:
+        """The changes by the names of datasets, as jobs have them."""
+        return {dataset.name: getattr(self, dataset.name.casefold()) for dataset in BUILTIN}
+
+
 class SchedulerSection(msgspec.Struct, frozen=True, kw_only=True):
     """How a scheduler works."""
 
@@ -145,6 +169,7 @@ class Configuration:
         catalog: the database.
         sink: where artifacts go.
         sources: where records come from, by the names that jobs choose.
+        records: how they are read, and what is changed in them.
         scheduler: how a scheduler works.
         retention: how long things are kept.
         sealing: how artifacts are sealed.
@@ -155,6 +180,7 @@ class Configuration:
     catalog: CatalogSection
     sink: SinkSection
     sources: Mapping[str, SourceSection]
+    records: RecordsSection = attrs.field(factory=RecordsSection)
     scheduler: SchedulerSection = attrs.field(factory=SchedulerSection)
     retention: RetentionSection = attrs.field(factory=RetentionSection)
     sealing: SealingSection = attrs.field(factory=SealingSection)
@@ -172,6 +198,7 @@ class Configuration:
 _SECTIONS: dict[str, Any] = {
     "catalog": CatalogSection,
     "sink": SinkSection,
+    "records": RecordsSection,
     "scheduler": SchedulerSection,
     "retention": RetentionSection,
     "sealing": SealingSection,
@@ -229,6 +256,7 @@ def _configuration(path: Path, tables: dict[str, Any]) -> Configuration:
     configuration = Configuration(path=path, sources=_sources(tables["sources"]), **sections)
     _check_catalog(configuration.catalog)
     _check_sink(configuration.sink)
+    _check_records(tables.get("records", {}), configuration.records)
     _check_sealing(configuration.sealing)
     _check_spans(configuration.scheduler, configuration.retention)
     return configuration
@@ -338,6 +366,19 @@ def _check_sink(section: SinkSection) -> None:
     _refuse_secrets("[sink.options]", section.options)
     if is_path(section.url) and (section.options or section.block_size):
         raise _Refused("[sink] a folder takes no options and no block_size; only a URL does")
+
+
+def _check_records(table: dict[str, Any], section: RecordsSection) -> None:
+    for dataset in BUILTIN:
+        name = dataset.name.casefold()
+        _section(f"[records.{name}]", table.get(name, {}), ChangesSection)
+    _one_of_both("[records] pseudonym_key", section.pseudonym_key_file, section.pseudonym_key_env)
+    has_key = section.pseudonym_key_file is not None or section.pseudonym_key_env is not None
+    if has_key != any(changes.pseudonymise for changes in section.changes.values()):
+        raise _Refused(
+            "[records] pseudonymise goes with a key, and a key with that; give the key as "
+            "pseudonym_key_file or pseudonym_key_env"
+        )
 
 
 def _refuse_secrets(where: str, options: object) -> None:

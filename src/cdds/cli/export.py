@@ -14,7 +14,7 @@ from cdds.cli.dry_run import say_estimate
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import as_json, is_terminal, say_result, warn
 from cdds.cli.transforms import add_options, transforms_of
-from cdds.cli.words import Once, add_command, moment, size
+from cdds.cli.words import Once, add_command, moment, size, span
 from cdds.errors import JobError
 from cdds.secret import holds_password, password_of_file
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from cdds.crypto import Signer
     from cdds.model import Dataset, ExportResult
     from cdds.protocols import Source
+
+_DATABASES = ("sql", "ucs")
+_LIMITS = "--rows-per-second and --statement-timeout"
 
 
 def add_to(commands: Any) -> None:
@@ -65,6 +68,21 @@ def _add_origin(group: argparse._ArgumentGroup) -> None:
         type=Path,
         action=Once,
         help="its first line is the password of --source",
+    )
+    group.add_argument(
+        "--rows-per-second",
+        metavar="N",
+        type=float,
+        action=Once,
+        help="the most rows that are read of a database in a second, 1 or more",
+    )
+    group.add_argument(
+        "--statement-timeout",
+        metavar="SPAN",
+        type=span,
+        action=Once,
+        help="how long one statement of a database may take, of which an export makes many: 30s, "
+        "10m (default: 5m)",
     )
     group.add_argument(
         "--attachments",
@@ -232,22 +250,39 @@ def _source(options: argparse.Namespace) -> Source:
     if options.source is not None:
         if options.attachments is not None:
             options.usage_error("--attachments goes with --records, not with --source")
-        return _opened(options.source, options.source_password_file)
+        return _opened(options.source, options.source_password_file, _limits(options))
     if options.source_password_file is not None:
         options.usage_error("--source-password-file goes with --source")
+    if _limits(options):
+        options.usage_error(f"{_LIMITS} go with a database as --source")
     return _files(cdds.datasets.find(options.dataset), options.records, options.attachments)
 
 
-def _opened(url: str, password_file: Path | None) -> Source:
+def _limits(options: argparse.Namespace) -> dict[str, Any]:
+    """Return how a database is spared, as options of its source."""
+    given = {"rows_per_second": options.rows_per_second, "timeout": options.statement_timeout}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _opened(url: str, password_file: Path | None, limits: dict[str, Any]) -> Source:
     if holds_password(url):
         raise JobError(
             "--source holds a password, and everybody on this machine can see arguments; "
             "give it as --source-password-file"
         )
+    if limits and not _is_database(url):
+        raise JobError(f"{_LIMITS} are for databases, such as ucs+postgresql://USER@HOST/NAME")
     if password_file is None:
-        return cdds.sources.open_source(url)
+        return cdds.sources.open_source(url, **limits)
     password = password_of_file(password_file).decode("utf-8", "surrogateescape")
-    return cdds.sources.open_source(url, password=password)
+    return cdds.sources.open_source(url, password=password, **limits)
+
+
+def _is_database(url: str) -> bool:
+    from cdds.plugins import addressed
+
+    found = addressed(url)
+    return found is not None and found[0] in _DATABASES
 
 
 def _files(dataset: Dataset, records: str, attachments: str | None) -> Source:

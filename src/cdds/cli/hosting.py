@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+import msgspec
+
 from cdds import plugins
 from cdds.catalog import Catalog
 from cdds.cli.configuration import (
@@ -22,8 +24,11 @@ from cdds.cli.configuration import (
     SourceSection,
     read_configuration,
 )
+from cdds.cli.transforms import made_of
 from cdds.crypto import Envelope, Signer
+from cdds.datasets import BUILTIN
 from cdds.errors import JobError
+from cdds.model import Job, Transform
 from cdds.protocols import Sink, Source
 from cdds.secret import password_of_file, secret_of_environment, secret_of_file
 from cdds.service import DownloadService
@@ -59,6 +64,8 @@ def hosted(
             name: _source(configuration, name, section)
             for name, section in configuration.sources.items()
         },
+        "transforms": _transforms(configuration),
+        "match_case": not configuration.records.ignore_case,
         "seal": _seal(configuration),
         "signer": _signer(configuration),
         "lifetime": retention.artifacts,
@@ -94,11 +101,15 @@ def _catalog(configuration: Configuration) -> Catalog:
 
 
 def _audit_key(configuration: Configuration) -> bytes:
-    """Return the bytes of the key's file as they stand, or of the variable's text in UTF-8."""
     section = configuration.catalog
-    if section.audit_key_file is not None:
-        return secret_of_file(configuration.path_of(section.audit_key_file))
-    return secret_of_environment(section.audit_key_env or "").encode("utf-8", "surrogateescape")
+    return _key(configuration, section.audit_key_file, section.audit_key_env)
+
+
+def _key(configuration: Configuration, file: str | None, environment: str | None) -> bytes:
+    """Return the bytes of the key's file as they stand, or of the variable's text in UTF-8."""
+    if file is not None:
+        return secret_of_file(configuration.path_of(file))
+    return secret_of_environment(environment or "").encode("utf-8", "surrogateescape")
 
 
 def _password(configuration: Configuration, section: CatalogSection | SourceSection) -> str | None:
@@ -131,6 +142,29 @@ def _seal(configuration: Configuration) -> Callable[..., Envelope]:
         key_transport=section.key_transport,
         format=section.format,
     )
+
+
+def _transforms(configuration: Configuration) -> Mapping[str, Mapping[str, Iterable[Transform]]]:
+    """Return what is changed in the records of each dataset.
+
+    Raises:
+        JobError: a field or the key cannot be used.
+        OSError: the key cannot be read.
+    """
+    section = configuration.records
+    made: dict[str, Mapping[str, Iterable[Transform]]] = {}
+    for dataset in BUILTIN:
+        changes = section.changes[dataset.name]
+        key = b""
+        if changes.pseudonymise:
+            key = _key(configuration, section.pseudonym_key_file, section.pseudonym_key_env)
+        try:
+            wanted = made_of(dataset, **msgspec.structs.asdict(changes), key=key)
+            made[dataset.name] = Job(dataset=dataset, transforms=wanted).transforms
+        except JobError as error:
+            where = f"{configuration.path}: [records.{dataset.name.casefold()}]"
+            raise JobError(f"{where} {error}") from None
+    return made
 
 
 def _sink(configuration: Configuration) -> Sink:

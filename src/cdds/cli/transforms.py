@@ -1,10 +1,12 @@
-"""Options that say what is changed in records: `--drop`, `--keep`, `--mask`, `--pseudonymise`.
+"""Words that say what is changed in records: what to drop, keep, mask and pseudonymise.
 
-Place: below `cdds export`. The key of pseudonyms comes from a file, never from an argument.
+Place: below `cdds export`, which has options of these names, and the configuration of a service,
+which has keys. The key of pseudonyms comes from a file, never from an argument.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,35 +64,58 @@ def add_options(group: argparse._ArgumentGroup) -> None:
 
 
 def transforms_of(options: argparse.Namespace, dataset: Dataset) -> dict[str, list[Transform]]:
-    """Return the transforms of each data file: what is kept, dropped, masked and pseudonymised.
+    """Return the transforms that options ask for, of each data file.
 
     Raises:
         JobError: a field or the key cannot be used.
         OSError: the file of the key cannot be read.
     """
-    if bool(options.pseudonymise) != (options.pseudonym_key_file is not None):
+    key_file = options.pseudonym_key_file
+    if bool(options.pseudonymise) != (key_file is not None):
         options.usage_error("--pseudonymise and --pseudonym-key-file go together")
-    if not (options.keep or options.drop or options.mask or options.pseudonymise):
+    return made_of(
+        dataset,
+        keep=options.keep,
+        drop=options.drop,
+        mask=options.mask,
+        pseudonymise=options.pseudonymise,
+        key=b"" if key_file is None else secret_of_file(key_file),
+    )
+
+
+def made_of(
+    dataset: Dataset,
+    *,
+    keep: Iterable[str],
+    drop: Iterable[str],
+    mask: Iterable[str],
+    pseudonymise: Iterable[str],
+    key: bytes,
+) -> dict[str, list[Transform]]:
+    """Return the transforms that words ask for, in their one order, of each data file with any.
+
+    Raises:
+        JobError: a field or the key cannot be used.
+    """
+    if not any((keep, drop, mask, pseudonymise)):
         return {}
     from cdds.transforms import Drop, Keep, Mask, Pseudonymise
 
     found: dict[str, list[Transform]] = {file.name: [] for file in dataset.files}
-    for name, paths in _by_file(options.keep, dataset).items():
+    for name, paths in _by_file(keep, dataset).items():
         found[name].append(Keep(*paths))
-    for name, paths in _by_file(options.drop, dataset).items():
+    for name, paths in _by_file(drop, dataset).items():
         found[name].append(Drop(*paths))
-    for text in options.mask:
+    for text in mask:
         name, path = _field(text, dataset)
         path, count = _count(path)
         found[name].append(Mask(path, keep_last=count))
-    if options.pseudonymise:
-        key = secret_of_file(options.pseudonym_key_file)
-        for name, paths in _by_file(options.pseudonymise, dataset).items():
-            found[name].append(Pseudonymise(*paths, key=key))
-    return found
+    for name, paths in _by_file(pseudonymise, dataset).items():
+        found[name].append(Pseudonymise(*paths, key=key))
+    return {name: transforms for name, transforms in found.items() if transforms}
 
 
-def _by_file(texts: list[str], dataset: Dataset) -> dict[str, list[str]]:
+def _by_file(texts: Iterable[str], dataset: Dataset) -> dict[str, list[str]]:
     paths: dict[str, list[str]] = {}
     for text in texts:
         name, path = _field(text, dataset)
@@ -111,5 +136,5 @@ def _count(path: str) -> tuple[str, int]:
     if not (separator and count.isascii() and count.isdecimal()):
         return path, 0
     if len(count) > 4:
-        raise JobError("--mask shows at most 1000 characters")
+        raise JobError("a mask shows at most 1000 characters")
     return start, int(count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import compress
@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import attrs
 import msgspec
 
-from cdds.members import names_of
+from cdds.members import members_of, names_of
 from cdds.model import DataFile, Job
 from cdds.protocols import Lines
 from cdds.records.acceptor import Decoded, compile_acceptor, compile_projection
@@ -56,12 +56,16 @@ class _Fast:
 
 @attrs.frozen
 class _Judged:
-    """A valid record: the line to export, what becomes of it, its key, its unknown fields."""
+    """A valid record: the line to export, what becomes of it, its key, its unknown fields.
+
+    Of these, `left` are those that are in the line to export.
+    """
 
     line: bytes
     fate: Fate
     key: Any
-    unknown: Iterable[str] = ()
+    unknown: Sequence[str] = ()
+    left: Sequence[str] = ()
 
 
 class Gate:
@@ -145,7 +149,7 @@ class Gate:
             exported = self._all_changed(lines, fates, keys, self._change)
         self._count(fates, keys)
         if self._counts and fast is not self._strict:
-            self._note_drift(lines.data, fates)
+            self._note_drift(lines.data, fates, exported)
         return exported
 
     def _chosen(self, lines: Lines, fates: list[Fate]) -> bytes:
@@ -198,11 +202,16 @@ class Gate:
             raise _NotAccepted
         return self._open, *self._decode(self._open, data)
 
-    def _note_drift(self, data: bytes, fates: list[Fate]) -> None:
+    def _note_drift(self, data: bytes, fates: list[Fate], exported: bytes) -> None:
         lines = compress(io.BytesIO(data), _are_wanted(fates))
-        names = [name for line in lines for name in self._unknown(names_of(line))]
-        self._drifts = bool(names)
-        self._tally.drift(self._file.name, names)
+        unknown: list[str] = []
+        left: list[str] = []
+        for line, changed in zip(lines, io.BytesIO(exported), strict=True):
+            names = self._unknown(names_of(line))
+            unknown += names
+            left += _left(names, line, changed)
+        self._drifts = bool(unknown)
+        self._tally.drift(self._file.name, unknown, left)
 
     def _decode(self, fast: _Fast | None, data: bytes) -> tuple[list[Fate], list[Any]]:
         """Return the fates of the records, and the keys of those wanted.
@@ -235,6 +244,7 @@ class Gate:
         fates: list[Fate] = []
         keys: list[Any] = []
         unknown: list[str] = []
+        left: list[str] = []
         for number, line in enumerate(io.BytesIO(lines.data), start=lines.first):
             if not line.strip(_BLANK):
                 continue
@@ -248,8 +258,9 @@ class Gate:
                 chosen.append(judged.line)
                 keys.append(judged.key)
                 unknown += judged.unknown
+                left += judged.left
         self._count(fates, keys)
-        self._tally.drift(self._file.name, unknown)
+        self._tally.drift(self._file.name, unknown, left)
         return b"".join(chosen)
 
     def _try(self, line: bytes, record: dict[str, Any]) -> _Judged | Refusal:
@@ -257,9 +268,10 @@ class Gate:
         try:
             judged = self._judge(line, record)
             if self._change is None or judged.fate is not _WANTED:
-                return judged
+                return attrs.evolve(judged, left=judged.unknown) if judged.unknown else judged
             line = judged.line
-            return attrs.evolve(judged, line=self._change(line))
+            changed = self._change(line)
+            return attrs.evolve(judged, line=changed, left=_left(judged.unknown, line, changed))
         except Refusal as caught:
             record |= record or _read(line)
             return caught.with_traceback(None)
@@ -326,6 +338,16 @@ def _corrected(line: bytes, spelling: Spelling, record: dict[str, Any]) -> bytes
         refusal = caught.with_traceback(None)
     record |= parse(line)  # whose words tell better what is wrong with a line that is no JSON
     raise refusal
+
+
+def _left(names: Sequence[str], line: bytes, changed: bytes) -> Sequence[str]:
+    """Return the names of a line's members that it still has now that it is changed."""
+    if not names or changed == line:
+        return names
+    members: Collection[str] = ()
+    with suppress(Refusal):  # a function may have returned what cannot be opened again
+        members = members_of(changed)
+    return [name for name in names if name in members]
 
 
 def _are_wanted(fates: Iterable[Fate]) -> Iterator[bool]:

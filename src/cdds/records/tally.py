@@ -6,7 +6,7 @@ Place: filled by the gates, read by the exporter for the manifest and the result
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 
 from cdds.errors import RecordError, TooManyRejects
@@ -25,6 +25,7 @@ class Tally:
         self._records: Counter[str] = Counter()
         self._rejects: list[tuple[int, Reject]] = []
         self._unknown: dict[str, FieldCounts] = {}
+        self._left: dict[str, FieldCounts] = {}
         self.undated = 0
         self.unmatched = 0
 
@@ -35,11 +36,18 @@ class Tally:
             self.undated += undated
             self.unmatched += unmatched
 
-    def drift(self, data_file: str, names: Sequence[str]) -> None:
-        """Count fields of exported records that the schema does not know."""
-        if names:
-            with self._lock:
-                self._unknown.setdefault(data_file, FieldCounts()).update(names)
+    def drift(self, data_file: str, names: Sequence[str], left: Sequence[str]) -> None:
+        """Count fields of exported records that the schema does not know.
+
+        Args:
+            data_file: its name.
+            names: all that the source gave, each as often as it comes.
+            left: those of them that transforms left where they were.
+        """
+        with self._lock:
+            for counts, counted in ((self._unknown, names), (self._left, left)):
+                if counted:
+                    counts.setdefault(data_file, FieldCounts()).update(counted)
 
     def reject(self, reject: Reject, order: int) -> None:
         """Take note of an invalid record; `order` is the number of its data file.
@@ -68,8 +76,17 @@ class Tally:
 
     @property
     def unknown_fields(self) -> dict[str, dict[str, int]]:
-        """How many records have each field that the schema does not know, by data file and name."""
-        return {name: counts.listing() for name, counts in sorted(self._unknown.items())}
+        """How many records have each field that the schema does not know, by data file and name.
+
+        They are told as the source gave them, to whom has the source: their names may be personal,
+        and a transform may have taken them away for that.
+        """
+        return _listing(self._unknown)
+
+    @property
+    def exported_unknown_fields(self) -> dict[str, dict[str, int]]:
+        """The same of those that are in the archive, which may tell of no others."""
+        return _listing(self._left)
 
     @property
     def rejects(self) -> tuple[Reject, ...]:
@@ -78,3 +95,7 @@ class Tally:
             self._rejects, key=lambda item: (item[0], item[1].origin, item[1].position)
         )
         return tuple(reject for _, reject in ordered)
+
+
+def _listing(counts: Mapping[str, FieldCounts]) -> dict[str, dict[str, int]]:
+    return {name: counted.listing() for name, counted in sorted(counts.items())}

@@ -46,6 +46,7 @@ class Context:
     sources: Mapping[str, SourceOfTenant]
     datasets: Mapping[str, Dataset]
     transforms: Mapping[str, Mapping[str, Sequence[Transform]]]
+    match_case: bool
     access: Access
     clock: Clock
     seal: Seal

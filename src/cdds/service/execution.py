@@ -151,9 +151,12 @@ class Execution:
             threads=self._context.threads,
         )
         job = run.settings.job(dataset, run.job_id, run.window)
-        transforms = self._context.transforms.get(dataset.name)
         return exporter.run(
-            attrs.evolve(job, transforms=transforms),
+            attrs.evolve(
+                job,
+                transforms=self._context.transforms.get(dataset.name),
+                match_case=self._context.match_case,
+            ),
             make_source(run.tenant),
             run_id=run.id,
             progress=heartbeat,

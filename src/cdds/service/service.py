@@ -58,6 +58,8 @@ class DownloadService:
             in every run of this service, such as
             ``{"Interaction": {"interaction": [cdds.transforms.Drop("FROMADDRESS")]}}``. It is not
             stored in the catalog: give all services on a catalog the same.
+        match_case: False takes a field whose name differs only in case from a property of the
+            schema for that property, in every run. It is not stored either.
         policy: who may do what; by the permissions of principals when left out.
         seal: makes the envelope for some recipients, such as
             ``functools.partial(Envelope, cipher="aes-256-gcm")``.
@@ -108,6 +110,7 @@ class DownloadService:
         sources: Mapping[str, SourceOfTenant],
         datasets: Iterable[Dataset] = (),
         transforms: Mapping[str, Mapping[str, Iterable[Transform]]] | None = None,
+        match_case: bool = True,
         policy: Policy | None = None,
         seal: Seal = Envelope,
         signer: Signer | None = None,
@@ -137,6 +140,7 @@ class DownloadService:
             sources=_sources(sources),
             datasets=known,
             transforms=_transforms(transforms, known),
+            match_case=match_case,
             access=Access(PermissionPolicy() if policy is None else policy),
             clock=SystemClock() if clock is None else checked_clock(clock),
             seal=seal,

@@ -7,6 +7,7 @@ removes what it holds; it never overwrites, and knows nothing of what it stores.
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from cdds.errors import JobError, SinkError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from cdds.sinks.filesystem import FileSystemSink
 
 __all__ = ["FileSystemSink", "LocalSink", "open_sink"]
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.+_-]*")  # RFC 3986, section 3.1, and what fsspec adds
 
 
 def __getattr__(name: str) -> Any:
@@ -39,7 +42,8 @@ def open_sink(target: str | os.PathLike[str] | Sink, **options: Any) -> Sink:
 
     Raises:
         JobError: the target takes no such options.
-        SinkError: no such file system is known, or it cannot hold a commit back.
+        SinkError: there is neither a plugin nor a file system of that name (the message lists
+            those that there are), or it cannot hold a commit back.
         PluginError: the plugin is broken, or several distributions offer one of that name.
     """
     if not isinstance(target, (str, os.PathLike)):
@@ -75,6 +79,14 @@ def _plugged(url: str, options: dict[str, Any]) -> Sink | None:
 
 
 def _of_file_system(url: str, options: dict[str, Any]) -> Sink:
-    from cdds.sinks.filesystem import FileSystemSink  # as above
+    from cdds.sinks.filesystem import FileSystemSink, protocols  # as above
 
+    known = protocols()
+    name = url.partition("://")[0]
+    if _NAME.fullmatch(name) and name not in known:
+        from cdds import plugins  # as above
+
+        raise SinkError(
+            f"there is no sink {name}; known are {', '.join(plugins.names('sink') + known)}"
+        )
     return FileSystemSink(url, **options)

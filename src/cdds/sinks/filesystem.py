@@ -156,6 +156,11 @@ class SigningFileSystemSink(FileSystemSink):
             return str(self._fs.sign(path, expiration=seconds))
 
 
+def protocols() -> list[str]:
+    """Return the names that URLs of file systems begin with, whether or not they are installed."""
+    return sorted({*fsspec.available_protocols(), *fsspec.registry})
+
+
 def _class_for(url: str) -> type[FileSystemSink]:
     """Return the class of the sink for a URL: a runtime protocol is told by a class's methods."""
     if url.startswith(_S3):

@@ -18,6 +18,7 @@ from cdds.errors import SourceError
 from cdds.model import Dataset, Selection
 from cdds.sources.contact_history.layout import LAYOUTS, TIMES, Layout
 from cdds.sources.contact_history.mapping import FileMapping, look, map_files
+from cdds.sources.contact_history.unreached import unreached_documents
 from cdds.sources.sql.batches import Pace
 from cdds.sources.sql.columns import Kind
 from cdds.sources.sql.opening import TIMEOUT, checked_rate, checked_url, database_of, opened
@@ -122,7 +123,14 @@ class ContactHistory:
                 pace=pace,
                 reporting=reporting,
                 notes=_notes(dataset, mapping),
+                missed=self._missed(session, mapping),
             )
+
+    def _missed(self, session: Session, mapping: Mapping[str, FileMapping]) -> dict[str, str]:
+        statement = unreached_documents(session, mapping, self._schema)
+        if statement is None:
+            return {}
+        return {"documents are no interaction's original, and no attachment names them": statement}
 
     def _query(self, layout: Layout, mapping: FileMapping) -> str:
         aliases = {name: f"t{number}" for number, name in enumerate(mapping.tables)}

@@ -25,6 +25,8 @@ class Kind(enum.Enum):
     """With decimals, or too large for an integer of 64 bits."""
     FLOAT = enum.auto()
     TEXT = enum.auto()
+    ADDRESS = enum.auto()
+    """A host with or without a network: what a cast to text writes is not what is printed."""
     BINARY = enum.auto()
     JSON = enum.auto()
     TIMESTAMP = enum.auto()

@@ -70,6 +70,7 @@ _NAMES = {
     "numeric": Kind.NUMBER,
     "float4": Kind.FLOAT,
     "float8": Kind.FLOAT,
+    "inet": Kind.ADDRESS,
     "bytea": Kind.BINARY,
     "json": Kind.JSON,
     "jsonb": Kind.JSON,
@@ -383,6 +384,10 @@ def _text(_: Column, name: str) -> str:
     return f"to_json({name}::text)::text"
 
 
+def _address(_: Column, name: str) -> str:
+    return f"to_json({name})::text"  # a cast to text would add /32, or /128
+
+
 def _moment(column: Column, name: str) -> str:
     return _timestamp(column, f"({name} AT TIME ZONE 'UTC')")
 
@@ -405,6 +410,7 @@ _EXPRESSIONS: Mapping[Kind, Callable[[Column, str], str]] = {
     Kind.NUMBER: _number,
     Kind.FLOAT: _float,
     Kind.TEXT: _text,
+    Kind.ADDRESS: _address,
     Kind.JSON: _json,
     Kind.TIMESTAMP: _timestamp,
     Kind.MOMENT: _moment,

@@ -80,12 +80,16 @@ def orphans(session: Session, child: Extract, parent: Extract) -> str | None:
     if key is None or parent_key is None:
         return None
     left, right = _compared(key, parent_key)
-    keys = f"SELECT {right} FROM ({parent.query}) AS p WHERE {right}"
-    if session.joins_by_hash:
-        lonely = f"NOT EXISTS ({keys} = {left})"
-    else:
-        lonely = f"{left} IS NULL OR {left} NOT IN ({keys} IS NOT NULL)"
+    lonely = is_none_of(session, left, right, f"({parent.query}) AS p")
     return f"SELECT count(*) FROM ({child.query}) AS q WHERE {lonely}"
+
+
+def is_none_of(session: Session, key: str, other: str, rows: str) -> str:
+    """Return the condition that a key is no other one that some rows have."""
+    keys = f"SELECT {other} FROM {rows} WHERE {other}"
+    if session.joins_by_hash:
+        return f"NOT EXISTS ({keys} = {key})"
+    return f"({key} IS NULL OR {key} NOT IN ({keys} IS NOT NULL))"
 
 
 def _is_of_media_types(session: Session, extract: Extract, selection: Selection) -> str | None:
@@ -137,7 +141,12 @@ def _compared(key: Column, parent_key: Column) -> tuple[str, str]:
     left, right = f"q.{_name(key)}", f"p.{_name(parent_key)}"
     if key.kind is parent_key.kind and key.kind not in _COMPARED_AS_TEXT:
         return left, right
-    return f"CAST({left} AS text)", f"CAST({right} AS text)"
+    return _as_text(key, left), _as_text(parent_key, right)
+
+
+def _as_text(column: Column, name: str) -> str:
+    """Return a value as the text that a record has."""
+    return f"abbrev({name})" if column.kind is Kind.ADDRESS else f"CAST({name} AS text)"
 
 
 def _name(column: Column) -> str:

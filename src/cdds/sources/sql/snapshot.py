@@ -38,6 +38,8 @@ class SqlSnapshot:
         pace: how fast they may be read.
         reporting: turns errors of the database into those of this library.
         notes: what the source has to say to whom it is exported for.
+        missed: what else no export holds, each in words that follow a number, with the statement
+            that counts it.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class SqlSnapshot:
         pace: Pace,
         reporting: Callable[[], AbstractContextManager[None]],
         notes: tuple[str, ...] = (),
+        missed: Mapping[str, str] | None = None,
     ) -> None:
         self._session = session
         self._all = extracts
@@ -57,6 +60,7 @@ class SqlSnapshot:
         self._pace = pace
         self._reporting = reporting
         self._notes = notes
+        self._missed = missed or {}
         if not session.answers_midway:
             _ = self._size
 
@@ -128,26 +132,32 @@ class SqlSnapshot:
 
         What would take long to be told, or fails, is not told: all that is exported was read.
         """
-        return (*self._notes, *self._told_of_orphans())
+        told = list(self._notes)
+        for what, statement in self._missed.items():
+            told += self._told_of(what, statement, "no export holds them")
+        for what, statement in self._orphans():
+            told += self._told_of(what, statement, "no time frame selects them")
+        return tuple(told)
 
-    def _told_of_orphans(self) -> Iterator[str]:
+    def _orphans(self) -> Iterator[tuple[str, str]]:
         for name, extract in self._all.items():
             parent = self._all.get(extract.file.parent or "")
             # Where nothing is left out, the exporter sees them for itself.
             if parent is None or self._selected[name] == extract:
                 continue
             statement = orphans(self._session, extract, parent)
-            count = 0 if statement is None else self._counted(statement)
-            if count is None:
+            if statement is not None:
                 yield (
-                    f"how many records of {name} belong to no record of {parent.file.name} at all "
-                    "was not counted: it failed, or took too long"
+                    f"records of {name} belong to no record of {parent.file.name} at all",
+                    statement,
                 )
-            elif count:
-                yield (
-                    f"{count} records of {name} belong to no record of {parent.file.name} at all, "
-                    "so no time frame selects them"
-                )
+
+    def _told_of(self, what: str, statement: str, meaning: str) -> Iterator[str]:
+        count = self._counted(statement)
+        if count is None:
+            yield f"how many {what} was not counted: it failed, or took too long"
+        elif count:
+            yield f"{count} {what}, so {meaning}"
 
     def _counted(self, statement: str) -> int | None:
         try:
