@@ -20,6 +20,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from interrupts import interrupted, wait_until
 from sql_tables import DATABASES, connected, dataset, execute, records
 
 from cdds.errors import SourceError
@@ -378,6 +379,36 @@ def open_files() -> Iterator[str]:
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):  # the one that lists them
             yield str(descriptor.readlink())
+
+
+def test_an_interrupt_ends_a_query_that_takes_long(urls: Any) -> None:
+    """The server is told, so that it does not go on for nobody."""
+    url = urls("postgresql")
+    source = Sql(url, first="SELECT pg_sleep(i * 600)::text AS x FROM generate_series(0, 9) AS i")
+    with connected(url) as watching:
+        running = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND state = 'active' AND query LIKE 'FETCH%'"
+        )
+        with (
+            pytest.raises(KeyboardInterrupt),
+            interrupted(when=lambda: watching.execute(running).fetchone() == (1,)),
+            source.snapshot(FILES, Selection()) as snapshot,
+        ):
+            list(snapshot.lines("first"))
+        wait_until(lambda: watching.execute(running).fetchone() == (0,))
+    assert "cdds-read-ahead" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_rows_that_are_half_read_end_with_the_snapshot(urls: Any) -> None:
+    source = filled(url := urls("postgresql"), "postgresql")
+    with source.snapshot(FILES, Selection()) as snapshot:
+        lines = snapshot.lines("first")
+        next(lines)
+    assert "cdds-read-ahead" not in [thread.name for thread in threading.enumerate()]
+    with connected(url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    lines.close()
 
 
 def test_an_interrupted_reader_lets_the_database_go(urls: Any) -> None:

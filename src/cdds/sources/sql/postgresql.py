@@ -4,15 +4,19 @@
 
 Place: one of the two databases of this room. Most of a line is put together by the server, on its
 own processor; only what is binary, or JSON in a text, is written here. NULLs are left out there.
-It never writes to the database, and holds a few rows at a time.
+It never writes to the database, and holds a few megabytes of rows at a time: those that are worked
+at, and the next ones, which the server makes meanwhile.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from inspect import GEN_CLOSED, getgeneratorstate
+from itertools import chain, count
+from socket import SHUT_RDWR, socket
 from typing import Any, TypeAlias
 
 import attrs
@@ -24,6 +28,7 @@ from sqlalchemy.pool import NullPool
 
 from cdds import database
 from cdds.errors import SourceError
+from cdds.sources.sql.ahead import read_ahead
 from cdds.sources.sql.columns import Column, Kind
 from cdds.sources.sql.json_text import json_text
 from cdds.sources.sql.quoting import identifier, literal
@@ -61,6 +66,9 @@ _AT_ONCE = 2
 _MOST_HELD = 4 * _FETCH
 """So many bytes are held at most, besides one row, where rows are larger than those before."""
 
+_CANCEL = 5.0
+"""The seconds that a server has to take note that nobody waits for its answer."""
+
 _CATEGORIES = {"S": Kind.TEXT, "E": Kind.TEXT, "I": Kind.TEXT, "T": Kind.TEXT, "V": Kind.TEXT}
 _CATEGORIES |= {"A": Kind.ARRAY, "B": Kind.BOOLEAN}
 _NAMES = {
@@ -83,8 +91,8 @@ _NAMES = {
     "xml": Kind.TEXT,
 }
 
-Write: TypeAlias = Callable[[bytes], bytes]
-"""Makes a piece of a line of what the server sent."""
+Write: TypeAlias = Callable[[bytes], Sequence[bytes]]
+"""Makes pieces of a line of what the server sent."""
 
 
 @attrs.frozen
@@ -117,7 +125,11 @@ class PostgreSQL:
             for name, value in self._settings.items():
                 setting = text("SELECT set_config(:name, :value, true)")
                 connection.execute(setting, {"name": name, "value": value})
-            yield PostgreSQLSnapshot(connection)
+            snapshot = PostgreSQLSnapshot(connection)
+            try:
+                yield snapshot
+            finally:
+                snapshot.close()
         finally:
             connection.invalidate()  # nothing was written; one that is broken could not say so
             connection.close()
@@ -147,6 +159,14 @@ class PostgreSQLSnapshot:
         self.connection = connection
         self._driver: Any = connection.connection.driver_connection
         self._numbers = count()
+        self._readings: list[Generator[_Part]] = []
+
+    def close(self) -> None:
+        """End what is still being read, for the connection must not be closed meanwhile."""
+        for parts in self._readings:
+            if getgeneratorstate(parts) != GEN_CLOSED:
+                self._interrupt()
+                parts.close()
 
     def value(self, statement: str, within: timedelta | None = None) -> Any:
         """Return the one value that a statement finds."""
@@ -224,14 +244,25 @@ class PostgreSQLSnapshot:
         statement = f"SELECT {', '.join(pieces)} FROM ({query}) AS q"
         if limit is not None:
             statement += f" LIMIT {limit}"
-        for row in self._stream(statement, min(at_once or _MOST_ROWS, _MOST_ROWS)):
-            written = [
-                write(value) for write, value in zip(writes, row, strict=True) if value is not None
-            ]
-            body = b"".join(written)
-            yield b"{%b}\n" % body[1:]
+        parts = read_ahead(
+            self._parts(statement, min(at_once or _MOST_ROWS, _MOST_ROWS)),
+            is_large=lambda part: part.size > _MOST_HELD,
+            interrupt=self._interrupt,
+        )
+        self._readings.append(parts)
+        with closing(parts):
+            for row in chain.from_iterable(part.rows for part in parts):
+                written = [
+                    piece
+                    for write, value in zip(writes, row, strict=True)
+                    if value is not None
+                    for piece in write(value)
+                ]
+                # Copied once, for they may be large: all but the comma they begin with.
+                first = memoryview(written[0])[1:] if written else b""
+                yield b"".join((b"{", first, *written[1:], b"}\n"))
 
-    def _stream(self, statement: str, most: int) -> Iterator[Sequence[bytes]]:
+    def _parts(self, statement: str, most: int) -> Generator[_Part]:
         name = f"cdds_rows_{next(self._numbers)}"
         self._execute(f"DECLARE {name} NO SCROLL CURSOR FOR {statement}")
         wanted = 1
@@ -239,15 +270,15 @@ class PostgreSQLSnapshot:
             while wanted:
                 rows = total = 0
                 for part in self._fetch(name, wanted):
-                    rows += len(part)
-                    total += sum(map(_size, part))
-                    yield from part
+                    rows += len(part.rows)
+                    total += part.size
+                    yield part
                 fitting = max(_FETCH * rows // max(total, 1), 1)
                 wanted = min(fitting, most, _GROWTH * wanted) if rows else 0
         finally:
             self._close(name)
 
-    def _fetch(self, name: str, wanted: int) -> Iterator[list[Sequence[bytes]]]:
+    def _fetch(self, name: str, wanted: int) -> Iterator[_Part]:
         """Yield the next rows of a cursor, in parts of a few megabytes.
 
         In general they are one part. The server is done with it then, however long whoever takes
@@ -257,19 +288,17 @@ class PostgreSQLSnapshot:
         from psycopg.types.string import ByteaBinaryLoader
 
         size = min(_AT_ONCE, wanted) if Capabilities().has_stream_chunked() else 1
-        part: list[Sequence[bytes]] = []
-        held = 0
+        part = _Part()
         with self._driver.cursor() as cursor:
             cursor.adapters.register_loader("text", ByteaBinaryLoader)
             fetch = f"FETCH FORWARD {wanted} FROM {name}"
             stream = cursor.stream(fetch, binary=True, size=size)
             try:
                 for row in stream:
-                    part.append(row)
-                    held += _size(row)
-                    if held > _MOST_HELD:
+                    part.add(row)
+                    if part.size > _MOST_HELD:
                         yield part
-                        part, held = [], 0
+                        part = _Part()
             finally:
                 for _ in stream:  # what is not read is cancelled, and the transaction with it
                     pass
@@ -282,14 +311,32 @@ class PostgreSQLSnapshot:
         if self._driver.info.transaction_status == TransactionStatus.INTRANS:
             self._execute(f"CLOSE {name}")
 
+    def _interrupt(self) -> None:
+        """Let what waits for the server fail, on whatever thread; the transaction is over then."""
+        from psycopg import Error
+
+        with suppress(Error):
+            self._driver.cancel_safe(timeout=_CANCEL)
+        # A server that cannot be reached does not answer either.
+        with suppress(OSError, Error), socket(fileno=os.dup(self._driver.fileno())) as connection:
+            connection.shutdown(SHUT_RDWR)
+
     def _execute(self, statement: str) -> Any:
         # What is asked for in binary is one statement: a query could else end the transaction that
         # only reads, and write in another.
         return self._driver.execute(statement, binary=True)
 
 
-def _size(row: Sequence[bytes | None]) -> int:
-    return sum(len(value) for value in row if value)
+@attrs.define
+class _Part:
+    """Rows that were fetched together, and their bytes."""
+
+    rows: list[Sequence[bytes | None]] = attrs.field(factory=list)
+    size: int = 0
+
+    def add(self, row: Sequence[bytes | None]) -> None:
+        self.rows.append(row)
+        self.size += sum(map(len, filter(None, row)))
 
 
 def _kind(column: str, name: str, category: str) -> Kind:
@@ -318,7 +365,7 @@ def _pieces(columns: Sequence[Column]) -> tuple[list[str], list[Write]]:
             # concat() leaves out what is NULL; it takes a hundred arguments at most.
             groups = [texts[start : start + 90] for start in range(0, len(texts), 90)]
             pieces.append(" || ".join(f"concat({', '.join(group)})" for group in groups))
-            writes.append(bytes)
+            writes.append(_as_sent)
             texts.clear()
 
     for column in columns:
@@ -422,7 +469,11 @@ _EXPRESSIONS: Mapping[Kind, Callable[[Column, str], str]] = {
 def _base64_writer(label: str) -> Write:
     prefix = f'{label}"'.encode()
     encode = pybase64.b64encode
-    return lambda value: b'%b%b"' % (prefix, encode(value))
+    return lambda value: (prefix, encode(value), b'"')
+
+
+def _as_sent(value: bytes) -> Sequence[bytes]:
+    return (value,) if value else ()  # where all that it was put together of is NULL
 
 
 def _json_writer(label: str) -> Write:
@@ -432,8 +483,8 @@ def _json_writer(label: str) -> Write:
     """
     prefix = label.encode()
 
-    def write(value: bytes) -> bytes:
+    def write(value: bytes) -> Sequence[bytes]:
         text = json_text(value)
-        return prefix + (text or orjson.dumps(value.decode("utf-8", "backslashreplace")))
+        return prefix, text or orjson.dumps(value.decode("utf-8", "backslashreplace"))
 
     return write

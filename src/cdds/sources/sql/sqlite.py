@@ -9,12 +9,15 @@ declared type is a hint, and each value is taken for what it is. It never writes
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import compress
 from pathlib import Path
+from types import NoneType
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -36,6 +39,11 @@ _WAIT = 30
 """The seconds to wait for a database that others hold locked."""
 _STEPS = 20_000
 """After so many steps of its machine, SQLite asks whether it may go on."""
+
+_MOST_SHAPES = 1000
+"""So many combinations of types are remembered; rows with few NULLs have some ten."""
+_USUAL = re.compile(r"\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):\d\d:\d\d\.\d{3}", re.ASCII)
+"""A time that is nearly as it shall be, as most of them are."""
 
 Convert: TypeAlias = Callable[[Any], Any]
 
@@ -165,16 +173,11 @@ class SQLiteSnapshot:
         statement = f"SELECT {wanted} FROM ({query}) AS q"
         if limit is not None:
             statement += f" LIMIT {limit}"
-        makers = [(column.label, _converter(column)) for column in columns]
+        shapes = _Shapes(columns)
         self._begin()
         with closing(self._driver.execute(statement)) as cursor:
             for row in cursor:  # one by one, for each may be large
-                record = {
-                    name: value if convert is None else convert(value)
-                    for (name, convert), value in zip(makers, row, strict=True)
-                    if value is not None
-                }
-                yield orjson.dumps(record, None, orjson.OPT_APPEND_NEWLINE)
+                yield orjson.dumps(shapes.record(row), None, orjson.OPT_APPEND_NEWLINE)
                 self._begin()
 
     def _begin(self, within: timedelta | None = None) -> None:
@@ -182,6 +185,57 @@ class SQLiteSnapshot:
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._until
+
+
+@attrs.frozen
+class _Shape:
+    """What becomes of rows whose values have the same types.
+
+    Attributes:
+        is_there: for each column, whether it is not NULL.
+        names: the properties of those that are not.
+        converted: the columns whose values are not JSON yet: the place in a row, the property, and
+            what makes JSON of them.
+    """
+
+    is_there: tuple[bool, ...]
+    names: tuple[str, ...]
+    converted: tuple[tuple[int, str, Convert], ...]
+
+
+class _Shapes:
+    """Makes records of rows, most of which have the types of one before."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._known: dict[tuple[type, ...], _Shape] = {}
+
+    def record(self, row: Sequence[Any]) -> dict[str, Any]:
+        """Return the properties of a row, without those that are NULL."""
+        types = tuple(map(type, row))
+        shape = self._known.get(types)
+        if shape is None:
+            shape = self._learned(types)
+        record = dict(zip(shape.names, compress(row, shape.is_there), strict=True))
+        for place, name, convert in shape.converted:
+            record[name] = convert(row[place])
+        return record
+
+    def _learned(self, types: tuple[type, ...]) -> _Shape:
+        there = [
+            (place, column.label, _converter(column, of))
+            for place, (column, of) in enumerate(zip(self._columns, types, strict=True))
+            if of is not NoneType
+        ]
+        shape = _Shape(
+            tuple(of is not NoneType for of in types),
+            tuple(name for _, name, _ in there),
+            tuple((place, name, convert) for place, name, convert in there if convert is not None),
+        )
+        if len(self._known) >= _MOST_SHAPES:
+            self._known.clear()
+        self._known[types] = shape
+        return shape
 
 
 def _seconds(timeout: timedelta | None) -> float:
@@ -208,61 +262,58 @@ def _kind(declared: str) -> Kind:
     return Kind.JSON if words.startswith("JSON") else Kind.ANY
 
 
-def _converter(column: Column) -> Convert | None:
-    """Return what makes a value of JSON of a value that is not NULL; None where it is one."""
+def _converter(column: Column, of: type) -> Convert | None:
+    """Return what makes JSON of a column's values of a type; None where they are JSON already."""
     if column.holds_json or (column.kind is Kind.JSON and not column.wants("string")):
-        return _json
+        return _JSON.get(of)
+    if of is str:
+        return _time if column.kind is Kind.TIMESTAMP else None
     if column.wants("string"):
-        return _time_text if column.kind is Kind.TIMESTAMP else _text
+        return _binary if of is bytes else str
     if column.wants("boolean") or (column.kind is Kind.BOOLEAN and not column.wants("integer")):
-        return _boolean
-    return _time if column.kind is Kind.TIMESTAMP else _plain
+        return _BOOLEAN.get(of)
+    return _PLAIN.get(of)
 
 
-def _json(value: Any) -> Any:
+def _json(value: str) -> Any:
+    return _json_bytes(value.encode())
+
+
+def _json_bytes(value: bytes) -> Any:
     """Return JSON as it stands; what is none as a text, which the schema refuses."""
-    if not isinstance(value, (str, bytes)):
-        return _plain(value)
-    given = value.encode() if isinstance(value, str) else value
-    text = json_text(given)
-    return given.decode("utf-8", "backslashreplace") if text is None else orjson.Fragment(text)
+    text = json_text(value)
+    return value.decode("utf-8", "backslashreplace") if text is None else orjson.Fragment(text)
 
 
-def _text(value: Any) -> Any:
-    if isinstance(value, str):
-        return value
-    return _binary(value) if isinstance(value, bytes) else str(value)
-
-
-def _time_text(value: Any) -> Any:
-    return _time(value) if isinstance(value, str) else _text(value)
-
-
-def _time(value: Any) -> Any:
-    """Return a date and a time of day in ISO 8601 in UTC; anything else as it is."""
-    if not isinstance(value, str):
-        return _plain(value)
+def _time(value: str) -> str:
+    """Return a date and a time of day in ISO 8601 in UTC; any other text as it is."""
     try:
         moment = parse_timestamp(value)
+        if _USUAL.fullmatch(value):
+            return f"{value[:10]}T{value[11:]}Z"
     except (ValueError, OverflowError):
         return value
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
-def _boolean(value: Any) -> Any:
-    return bool(value) if value in {0, 1} else _plain(value)
+def _boolean(value: float) -> Any:
+    return bool(value) if value in {0, 1} else _finite(value)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return _binary(value)
+def _finite(value: float) -> Any:
     # JSON has no infinity, and a text says what the number was.
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+    return value if math.isfinite(value) else str(value)
 
 
 def _binary(value: bytes) -> str:
     return pybase64.b64encode_as_string(value)
+
+
+_PLAIN: Mapping[type, Convert] = {bytes: _binary, float: _finite}
+_JSON: Mapping[type, Convert] = {str: _json, bytes: _json_bytes, float: _finite}
+_BOOLEAN: Mapping[type, Convert] = {int: _boolean, float: _boolean, bytes: _binary}
+"""What makes JSON of values of a type; those of others are JSON already."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
