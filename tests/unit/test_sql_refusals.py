@@ -87,6 +87,13 @@ def test_an_empty_query_is_refused(urls: Any, kind: str, query: str) -> None:
         Sql(urls(kind), row=query)
 
 
+def test_a_source_without_queries_is_refused(urls: Any) -> None:
+    url = urls("sqlite")
+    for make in (lambda: Sql(url), lambda: cdds.sources.open_source(f"sql+{url}")):
+        with pytest.raises(SourceError, match="no query"):
+            make()
+
+
 @each_database
 @pytest.mark.parametrize(
     "query",
