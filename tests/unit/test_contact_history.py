@@ -190,6 +190,26 @@ def test_an_override_that_names_nothing_is_refused(filled: Any, columns: Any, wo
         ContactHistory(filled("sqlite"), columns=columns).mapping(INTERACTION)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"columns": "Interaction.ID"},
+        {"columns": []},
+        {"columns": {"interaction": None}},
+        {"columns": {"interaction": ["QUEUEENAME"]}},
+        {"columns": {"interaction": {"QUEUEENAME": 5}}},
+        {"columns": {"document": {"ID": ("Document", "ID")}}},
+        {"schema": 5},
+        {"schema": ""},
+        {"schema": ["public"]},
+    ],
+)
+def test_an_option_of_another_form_is_refused(options: Any) -> None:
+    (name,) = options
+    with pytest.raises(SourceError, match=f"{name}= "):
+        ContactHistory("ucs.db", **options)
+
+
 @each_database
 def test_the_older_spelling_of_the_queue_is_found(fresh: Any, kind: str) -> None:
     url = fresh(kind)
