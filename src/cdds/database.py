@@ -66,6 +66,15 @@ _FREE_OF_VALUES = frozenset(
     )
 )
 """What databases say while they read rows, and that holds no value of one."""
+_READ_ONLY = "25006"
+"""The state of PostgreSQL of a statement that would write where nothing may."""
+_OF_DRIVERS = (
+    "You can only execute one statement at a time.",
+    "the query contains a null character",
+    "bad value for connect_timeout",
+    "invalid connection option",
+)
+"""What a driver says before it asks a database; what follows may be a part of a URL."""
 _BEFORE_A_VALUE = ("bad JSON path", "fts5: syntax error", "JSON path error", "no such column")
 """What SQLite says of a row, and then quotes it."""
 
@@ -151,10 +160,13 @@ def in_words(error: Exception, *, reads_rows: bool = False) -> str:
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
     # SQLite quotes the text of a row that is no UTF-8.
     line, quotes, _ = str(origin).strip().partition("\n")[0].partition(" with text ")
+    if getattr(origin, "sqlstate", None) == _READ_ONLY:
+        return "a statement would write, and the transaction only reads"
     if reads_rows and _is_of_database(origin):
         return _said_of_rows(origin, line, quotes_text=bool(quotes))
     if not (is_operational(error) or _is_of_statement(origin)):
-        return f"it failed with {type(origin).__name__}"
+        known = (words for words in _OF_DRIVERS if line.startswith(words))
+        return next(known, f"it failed with {type(origin).__name__}")
     return printable(line)[:_LONGEST_MESSAGE]
 
 
@@ -186,12 +198,12 @@ def _said_of_rows(error: BaseException, line: str, *, quotes_text: bool) -> str:
 def _is_of_statement(error: BaseException) -> bool:
     """Tell whether a statement was refused before any row was looked at.
 
-    So it is where PostgreSQL names what is missing, or may not be read; and where a file is none of
-    SQLite.
+    So it is where PostgreSQL names what is missing, may not be read, or cannot be done; and where a
+    file is none of SQLite.
     """
     if getattr(error, "sqlite_errorname", None) in _NO_DATABASE:
         return True
-    return str(getattr(error, "sqlstate", "")).startswith("42")
+    return str(getattr(error, "sqlstate", "")).startswith(("0A", "42"))
 
 
 def _interrupt(error: BaseException, until: BaseException | None) -> BaseException | None:

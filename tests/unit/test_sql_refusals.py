@@ -89,9 +89,10 @@ def test_an_empty_query_is_refused(urls: Any, kind: str, query: str) -> None:
 
 def test_a_source_without_queries_is_refused(urls: Any) -> None:
     url = urls("sqlite")
-    for make in (lambda: Sql(url), lambda: cdds.sources.open_source(f"sql+{url}")):
-        with pytest.raises(SourceError, match="no query"):
-            make()
+    with pytest.raises(SourceError, match="no query"):
+        Sql(url)
+    with pytest.raises(SourceError, match="no query"):
+        cdds.sources.open_source(f"sql+{url}")
 
 
 @each_database
@@ -170,6 +171,66 @@ def test_a_query_that_is_refused_says_what_is_wrong(
     assert type(error) is SourceError
 
 
+@pytest.mark.parametrize(
+    ("kind", "query", "words"),
+    [
+        ("postgresql", "SELECT x FROM there FOR UPDATE", "would write"),
+        ("postgresql", "SELECT nextval('written') AS x", "would write"),
+        ("postgresql", "SELECT x FROM there WHERE x <> written()", "would write"),
+        (
+            "postgresql",
+            "WITH gone AS (DELETE FROM there RETURNING x) SELECT x FROM gone",
+            "data-modifying statement must be at the top level",
+        ),
+        ("postgresql", "SELECT $1::text AS x", "requires 1"),
+        ("sqlite", "SELECT ? AS x", "parameters are not allowed"),
+        ("sqlite", "SELECT 1 AS x) AS q; COMMIT; SELECT * FROM (SELECT 1 AS x", "one statement"),
+        ("sqlite", "SELECT 1 AS x \0", "null character"),
+    ],
+)
+def test_a_query_that_can_never_be_read_says_why(
+    urls: Any, refused: Callable[..., SourceError], kind: str, query: str, words: str
+) -> None:
+    url = urls(kind)
+    if kind == "postgresql":
+        execute(
+            url,
+            "CREATE SEQUENCE IF NOT EXISTS written",
+            "CREATE OR REPLACE FUNCTION written() RETURNS text LANGUAGE plpgsql AS"
+            " 'BEGIN INSERT INTO there VALUES (1); RETURN 1; END'",
+        )
+
+    error = refused(lambda: Sql(url, row=query))
+
+    assert words in str(error)
+    assert type(error) is SourceError  # and no try of a scheduler is worth it
+
+
+@pytest.mark.parametrize(
+    ("port", "options", "words"),
+    [
+        (99999, {"host": "localhost"}, "invalid port number"),
+        (None, {"nonsense": SECRET}, "invalid connection option"),
+        (None, {"connect_timeout": SECRET}, "bad value for connect_timeout"),
+        (None, {"sslmode": "nonsense"}, "invalid sslmode value"),
+        (None, {"options": "-c nonsense=1"}, "unrecognized configuration parameter"),
+    ],
+)
+def test_an_option_that_no_server_takes_is_no_matter_of_time(
+    urls: Any,
+    refused: Callable[..., SourceError],
+    port: int | None,
+    options: dict[str, str],
+    words: str,
+) -> None:
+    url = sqlalchemy.make_url(urls("postgresql")).set(port=port).update_query_dict(options)
+
+    error = refused(lambda: Sql(url.render_as_string(hide_password=False), row="SELECT 1 AS x"))
+
+    assert words in str(error)
+    assert type(error) is SourceError
+
+
 QUOTING = {
     "sqlite": [
         ("json_extract('{}', x)", "JSON path"),
@@ -226,7 +287,7 @@ QUOTING = {
         ("has_table_privilege(quote_ident(x), 'SELECT')", "UndefinedTable"),
         ("pg_get_serial_sequence('there', x)", "UndefinedColumn"),
         ("xmlparse(document x)::text", "it failed with"),
-        ("xpath(x, '<a/>')::text", "it failed with"),
+        ("xpath(x, '<a/>')::text", "the database"),
         ("raises(x, 'P0001')", "RaiseException"),
         ("raises(x, '22000')", "DataException"),
         ("raises(x, '42P01')", "UndefinedTable"),
