@@ -18,10 +18,12 @@ from cdds.sources.sql.session import Session
 
 _BLANKS = string.whitespace + "\x1c\x1d\x1e\x1f"
 """What the exporter leaves out at both ends of a media type."""
-_COMPARED_AS_TEXT = {Kind.TEXT, Kind.JSON, Kind.ANY}
-"""Kinds of keys whose values may differ for a database, and be one in a record.
+_COMPARED_AS_THEY_ARE = ({Kind.INTEGER, Kind.NUMBER}, {Kind.BINARY}, {Kind.MOMENT})
+"""Kinds of keys among which what is one in a record is one for the database."""
+_COMPARED_AS_TEXT = {Kind.TEXT, Kind.ADDRESS, Kind.INTEGER, Kind.ANY}
+"""Kinds of keys that a record has as the database casts them to text, so that they compare so.
 
-Texts may be padded, JSON is not compared by PostgreSQL, and SQLite tells 5 from '5'.
+Texts may be padded, and SQLite tells 5 from '5'.
 """
 
 
@@ -75,12 +77,17 @@ def selected(
 
 
 def orphans(session: Session, child: Extract, parent: Extract) -> str | None:
-    """Return what counts the rows that belong to no row of another data file at all."""
+    """Return what counts the rows that belong to no row of another data file at all.
+
+    None where the database cannot tell.
+    """
     key, parent_key = child.column(child.file.parent_key), parent.column(parent.file.key)
     if key is None or parent_key is None:
         return None
-    left, right = _compared(key, parent_key)
-    lonely = is_none_of(session, left, right, f"({parent.query}) AS p")
+    compared = _compared(key, parent_key)
+    if compared is None:
+        return None
+    lonely = is_none_of(session, *compared, f"({parent.query}) AS p")
     return f"SELECT count(*) FROM ({child.query}) AS q WHERE {lonely}"
 
 
@@ -132,16 +139,25 @@ def _is_of_parent(
     parent_key = parent.column(parent.file.key)
     if key is None or parent_key is None:
         return None
-    left, right = _compared(key, parent_key)
+    compared = _compared(key, parent_key)
+    if compared is None:
+        return None
+    left, right = compared
     return f"{left} IN (SELECT {right} FROM ({parent.query}) AS p)"
 
 
-def _compared(key: Column, parent_key: Column) -> tuple[str, str]:
-    """Return a key of ``q`` and one of ``p``, as they compare in a record whatever their types."""
+def _compared(key: Column, parent_key: Column) -> tuple[str, str] | None:
+    """Return a key of ``q`` and one of ``p``, so that they compare as in a record.
+
+    None where the database cannot tell, for a record has one of them in a form of its own.
+    """
     left, right = f"q.{_name(key)}", f"p.{_name(parent_key)}"
-    if key.kind is parent_key.kind and key.kind not in _COMPARED_AS_TEXT:
+    kinds = {key.kind, parent_key.kind}
+    if any(kinds <= alike for alike in _COMPARED_AS_THEY_ARE):
         return left, right
-    return _as_text(key, left), _as_text(parent_key, right)
+    if kinds <= _COMPARED_AS_TEXT:
+        return _as_text(key, left), _as_text(parent_key, right)
+    return None
 
 
 def _as_text(column: Column, name: str) -> str:
