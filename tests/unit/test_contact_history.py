@@ -317,6 +317,7 @@ def test_a_table_that_is_missing_takes_its_properties_with_it(fresh: Any, kind: 
         ('DROP TABLE "Interaction"', "no table Interaction, so it is no UCS database; it has Att"),
         ('ALTER TABLE "Interaction" RENAME COLUMN "ID" TO "KEY"', "no column for IXNID"),
         ('ALTER TABLE "Attachment" RENAME COLUMN "ENTITYID" TO "OF"', "no column for ENTITYID"),
+        ('DROP TABLE "Document"', r"there is no Document\.ID"),
     ],
 )
 def test_what_cannot_be_missing_is_refused(fresh: Any, kind: str, change: str, words: str) -> None:
