@@ -11,6 +11,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 from sqlalchemy import URL, exc, make_url
 
@@ -87,16 +88,32 @@ def parse_url(location: str | os.PathLike[str]) -> URL | None:
     if "://" not in path:
         return URL.create("sqlite", database=path)
     try:
-        return make_url(path)
+        url = make_url(path)
     except (exc.ArgumentError, ValueError):
         return None
+    return url if _can_be_said(url) else None
 
 
 def with_password(url: URL, password: str) -> URL | None:
-    """Return the URL with the password of its user; None where it can have none."""
+    """Return the URL with the password of its user; None where it can have none, or not this."""
     if not isinstance(password, str) or url.get_backend_name() != "postgresql":
         return None
-    return url.set(password=password)
+    with_password = url.set(password=password)
+    return with_password if _can_be_said(with_password) else None
+
+
+def _can_be_said(url: URL) -> bool:
+    """Tell whether a server can be told all of a URL, in UTF-8.
+
+    At a null character, which may stand there as %00, the driver would leave out what follows, and
+    go to another server.
+    """
+    options = chain.from_iterable(url.normalized_query.values())
+    parts = (url.username, url.password, url.host, url.database, *options)
+    try:
+        return b"\0" not in "".join(part for part in parts if part is not None).encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def psycopg_url(url: URL, **options: str) -> URL:

@@ -609,15 +609,30 @@ def test_a_parameter_without_a_value_is_refused(urls: Any, kind: str) -> None:
         ({"rows_per_second": float("nan")}, "rows_per_second"),
         ({"rows_per_second": True}, "rows_per_second"),
         ({"password": SECRET}, "password"),
+        ({"url": "postgresql://u@host/d", "password": f"{SECRET}\0"}, "password"),
+        ({"url": "postgresql://u@host/d", "password": f"{SECRET}\udcff"}, "password"),
     ],
 )
 def test_a_limit_out_of_its_range_is_refused(tmp_path: Path, options: Any, words: str) -> None:
     with pytest.raises(SourceError, match=words) as caught:
-        Sql(tmp_path / "a.db", row="SELECT 1 AS x", **options)
+        Sql(**{"url": tmp_path / "a.db", "row": "SELECT 1 AS x"} | options)
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["mysql://u:hunter2@h/d", "postgresql://u:hunter2@h:port/d", "", 5])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:hunter2@h/d",
+        "postgresql://u:hunter2@h:port/d",
+        "postgresql://u:hunter2%00@h/d",
+        "postgresql://u%00:hunter2@h/d",
+        "postgresql://u:hunter2@h/d%00",
+        "postgresql://u:hunter2@h/d?host=x%00",
+        "postgresql://u:hunter2\udcff@h/d",
+        "",
+        5,
+    ],
+)
 def test_a_url_that_is_none_is_refused(url: Any) -> None:
     with pytest.raises(SourceError) as caught:
         Sql(url, row="SELECT 1 AS x")

@@ -38,6 +38,7 @@ _PROTOCOL_VIOLATION = "08P01"
 _REFUSED = (
     "authentication failed",
     "certificate verify failed",
+    "definition of service",
     "does not exist",
     "does not support SSL",
     "invalid ",
@@ -72,7 +73,7 @@ def checked_url(url: str | os.PathLike[str], password: str | None) -> URL:
         return parsed
     with_password = database.with_password(parsed, password)
     if with_password is None:
-        raise SourceError("a database takes a password, a text, for PostgreSQL alone")
+        raise SourceError("a database takes a password, a text in UTF-8, for PostgreSQL alone")
     return with_password
 
 
