@@ -27,6 +27,8 @@ _WATCHED = {
     "tcp_user_timeout": "60000",
 }
 """A server that is gone without a word is noticed within a minute, and not in hours."""
+_IN_UTF_8 = {"client_encoding": "UTF8"}
+"""Of a database without an encoding, SQL_ASCII, the driver would else give bytes for texts."""
 _NO_DATABASE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
 _FREE_OF_VALUES = frozenset(
     (
@@ -67,8 +69,12 @@ _FREE_OF_VALUES = frozenset(
     )
 )
 """What databases say while they read rows, and that holds no value of one."""
-_READ_ONLY = "25006"
-"""The state of PostgreSQL of a statement that would write where nothing may."""
+_BY_STATE = {
+    "22021": "a text is no UTF-8",
+    "22P05": "a text has a character that UTF-8 does not have",
+    "25006": "a statement would write, and the transaction only reads",
+}
+"""What states of PostgreSQL mean, whose own words may quote a value, or are not seen else."""
 _OF_DRIVERS = (
     "You can only execute one statement at a time.",
     "the query contains a null character",
@@ -122,7 +128,7 @@ def psycopg_url(url: URL, **options: str) -> URL:
     What the URL says itself goes before the options.
     """
     return url.set(drivername="postgresql+psycopg").update_query_dict(
-        {**_WATCHED, **options, **url.query}
+        {**_WATCHED, **_IN_UTF_8, **options, **url.query}
     )
 
 
@@ -177,13 +183,13 @@ def in_words(error: Exception, *, reads_rows: bool = False) -> str:
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
     # SQLite quotes the text of a row that is no UTF-8.
     line, quotes, _ = str(origin).strip().partition("\n")[0].partition(" with text ")
-    if getattr(origin, "sqlstate", None) == _READ_ONLY:
-        return "a statement would write, and the transaction only reads"
+    if (known := _BY_STATE.get(getattr(origin, "sqlstate", None) or "")) is not None:
+        return known
     if reads_rows and _is_of_database(origin):
         return _said_of_rows(origin, line, quotes_text=bool(quotes))
     if not (is_operational(error) or _is_of_statement(origin)):
-        known = (words for words in _OF_DRIVERS if line.startswith(words))
-        return next(known, f"it failed with {type(origin).__name__}")
+        of_drivers = (words for words in _OF_DRIVERS if line.startswith(words))
+        return next(of_drivers, f"it failed with {type(origin).__name__}")
     return printable(line)[:_LONGEST_MESSAGE]
 
 

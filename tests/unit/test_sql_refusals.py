@@ -384,6 +384,30 @@ def test_a_query_that_fails_after_a_million_rows_leaves_nothing(
     refused(lambda: Sql(urls(kind), row=f"{numbers} SELECT {last[kind]} AS x FROM n"))
 
 
+def test_a_database_without_an_encoding_is_read_as_utf_8(
+    urls: Any, refused: Callable[..., SourceError]
+) -> None:
+    """PostgreSQL takes the bytes of SQL_ASCII for texts, whatever they are."""
+    url = urls("postgresql")
+    execute(
+        url,
+        "CREATE DATABASE plain TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'",
+    )
+    plain = sqlalchemy.make_url(url).set(database="plain").render_as_string(hide_password=False)
+    try:
+        execute(plain, "CREATE TABLE t (x text)")
+        insert(plain, "t", [("\u00e9\u20ac",)])
+        assert records(Sql(plain, row="SELECT x FROM t"), ANY) == [{"x": "\u00e9\u20ac"}]
+
+        execute(plain, "INSERT INTO t VALUES (chr(233))")
+        error = refused(lambda: Sql(plain, row="SELECT x FROM t"))
+
+        assert str(error).endswith(": a text is no UTF-8")
+        assert type(error) is SourceError
+    finally:
+        execute(url, "DROP DATABASE plain WITH (FORCE)")
+
+
 def test_a_connection_that_is_lost_midway_is_one_error(
     urls: Any, refused: Callable[..., SourceError]
 ) -> None:
