@@ -77,7 +77,6 @@ _BY_STATE = {
 """What states of PostgreSQL mean, whose own words may quote a value, or are not seen else."""
 _OF_DRIVERS = (
     "You can only execute one statement at a time.",
-    "the query contains a null character",
     "bad value for connect_timeout",
     "invalid connection option",
 )
@@ -97,7 +96,7 @@ def parse_url(location: str | os.PathLike[str]) -> URL | None:
         url = make_url(path)
     except (exc.ArgumentError, ValueError):
         return None
-    return url if _can_be_said(url) else None
+    return url if _is_sayable_url(url) else None
 
 
 def with_password(url: URL, password: str) -> URL | None:
@@ -105,21 +104,28 @@ def with_password(url: URL, password: str) -> URL | None:
     if not isinstance(password, str) or url.get_backend_name() != "postgresql":
         return None
     with_password = url.set(password=password)
-    return with_password if _can_be_said(with_password) else None
+    return with_password if _is_sayable_url(with_password) else None
 
 
-def _can_be_said(url: URL) -> bool:
-    """Tell whether a server can be told all of a URL, in UTF-8.
+def is_sayable(text: str) -> bool:
+    """Tell whether a database can be told all of a text, in UTF-8 and to its end.
 
-    At a null character, which may stand there as %00, the driver would leave out what follows, and
-    go to another server.
+    At a null character drivers leave out what follows.
+    """
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_sayable_url(url: URL) -> bool:
+    """Tell whether a server can be told all of a URL, in which %00 is a null character.
+
+    Without what follows the driver would go to another server.
     """
     options = chain.from_iterable(url.normalized_query.values())
     parts = (url.username, url.password, url.host, url.database, *options)
-    try:
-        return b"\0" not in "".join(part for part in parts if part is not None).encode()
-    except UnicodeEncodeError:
-        return False
+    return is_sayable("".join(part for part in parts if part is not None))
 
 
 def psycopg_url(url: URL, **options: str) -> URL:
@@ -226,7 +232,7 @@ def _is_of_statement(error: BaseException) -> bool:
     """
     if getattr(error, "sqlite_errorname", None) in _NO_DATABASE:
         return True
-    return str(getattr(error, "sqlstate", "")).startswith(("0A", "42"))
+    return str(getattr(error, "sqlstate", "")).startswith(("0A", "3F", "42"))
 
 
 def _interrupt(error: BaseException, until: BaseException | None) -> BaseException | None:

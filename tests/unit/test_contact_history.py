@@ -201,6 +201,8 @@ def test_an_override_that_names_nothing_is_refused(filled: Any, columns: Any, wo
         {"columns": {"document": {"ID": ("Document", "ID")}}},
         {"schema": 5},
         {"schema": ""},
+        {"schema": "a\0b"},
+        {"schema": "\ud800"},
         {"schema": ["public"]},
     ],
 )

@@ -173,9 +173,9 @@ def _check(dataset: Dataset) -> None:
 
 
 def _checked_schema(schema: object) -> str | None:
-    if schema is None or (isinstance(schema, str) and schema):
+    if schema is None or (isinstance(schema, str) and schema and database.is_sayable(schema)):
         return schema
-    raise SourceError("schema= is the name of a schema, a text")
+    raise SourceError("schema= is the name of a schema, a text in UTF-8")
 
 
 def _checked_columns(columns: Mapping[str, Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
