@@ -578,7 +578,9 @@ def test_a_locked_file_may_be_free_later(
         assert type(refused(lambda: Sql(url, row="SELECT x FROM t"))) is SourceUnavailable
 
 
-@pytest.mark.parametrize("name", ["a b.db", "ü€.db", "100%.db", "a?b.db", "a#b.db", "file:x.db"])
+@pytest.mark.parametrize(
+    "name", ["a b.db", "ü€.db", "100%.db", "a?b.db", "a#b.db", "file:x.db", "\udcff.db"]
+)
 def test_a_file_has_any_name(tmp_path: Path, name: str) -> None:
     with closing(sqlite3.connect(tmp_path / "made.db")) as connection:
         connection.execute("CREATE TABLE t AS SELECT 5 AS x")

@@ -9,6 +9,7 @@ declared type is a hint, and each value is taken for what it is. It never writes
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -77,7 +78,7 @@ class SQLite:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"file:{quote(str(self.url.database))}?mode=ro",
+            f"file:{quote(os.fsencode(str(self.url.database)))}?mode=ro",
             uri=True,
             timeout=_WAIT,
             isolation_level=None,
