@@ -11,6 +11,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 from sqlalchemy import URL, exc, make_url
 
@@ -26,6 +27,8 @@ _WATCHED = {
     "tcp_user_timeout": "60000",
 }
 """A server that is gone without a word is noticed within a minute, and not in hours."""
+_IN_UTF_8 = {"client_encoding": "UTF8"}
+"""Of a database without an encoding, SQL_ASCII, the driver would else give bytes for texts."""
 _NO_DATABASE = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
 _FREE_OF_VALUES = frozenset(
     (
@@ -66,6 +69,18 @@ _FREE_OF_VALUES = frozenset(
     )
 )
 """What databases say while they read rows, and that holds no value of one."""
+_BY_STATE = {
+    "22021": "a text is no UTF-8",
+    "22P05": "a text has a character that UTF-8 does not have",
+    "25006": "a statement would write, and the transaction only reads",
+}
+"""What states of PostgreSQL mean, whose own words may quote a value, or are not seen else."""
+_OF_DRIVERS = (
+    "You can only execute one statement at a time.",
+    "bad value for connect_timeout",
+    "invalid connection option",
+)
+"""What a driver says before it asks a database; what follows may be a part of a URL."""
 _BEFORE_A_VALUE = ("bad JSON path", "fts5: syntax error", "JSON path error", "no such column")
 """What SQLite says of a row, and then quotes it."""
 
@@ -78,16 +93,39 @@ def parse_url(location: str | os.PathLike[str]) -> URL | None:
     if "://" not in path:
         return URL.create("sqlite", database=path)
     try:
-        return make_url(path)
+        url = make_url(path)
     except (exc.ArgumentError, ValueError):
         return None
+    return url if _is_sayable_url(url) else None
 
 
 def with_password(url: URL, password: str) -> URL | None:
-    """Return the URL with the password of its user; None where it can have none."""
+    """Return the URL with the password of its user; None where it can have none, or not this."""
     if not isinstance(password, str) or url.get_backend_name() != "postgresql":
         return None
-    return url.set(password=password)
+    with_password = url.set(password=password)
+    return with_password if _is_sayable_url(with_password) else None
+
+
+def is_sayable(text: str) -> bool:
+    """Tell whether a database can be told all of a text, in UTF-8 and to its end.
+
+    At a null character drivers leave out what follows.
+    """
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_sayable_url(url: URL) -> bool:
+    """Tell whether a server can be told all of a URL, in which %00 is a null character.
+
+    Without what follows the driver would go to another server.
+    """
+    options = chain.from_iterable(url.normalized_query.values())
+    parts = (url.username, url.password, url.host, url.database, *options)
+    return is_sayable("".join(part for part in parts if part is not None))
 
 
 def psycopg_url(url: URL, **options: str) -> URL:
@@ -96,7 +134,7 @@ def psycopg_url(url: URL, **options: str) -> URL:
     What the URL says itself goes before the options.
     """
     return url.set(drivername="postgresql+psycopg").update_query_dict(
-        {**_WATCHED, **options, **url.query}
+        {**_WATCHED, **_IN_UTF_8, **options, **url.query}
     )
 
 
@@ -151,10 +189,13 @@ def in_words(error: Exception, *, reads_rows: bool = False) -> str:
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
     # SQLite quotes the text of a row that is no UTF-8.
     line, quotes, _ = str(origin).strip().partition("\n")[0].partition(" with text ")
+    if (known := _BY_STATE.get(getattr(origin, "sqlstate", None) or "")) is not None:
+        return known
     if reads_rows and _is_of_database(origin):
         return _said_of_rows(origin, line, quotes_text=bool(quotes))
     if not (is_operational(error) or _is_of_statement(origin)):
-        return f"it failed with {type(origin).__name__}"
+        of_drivers = (words for words in _OF_DRIVERS if line.startswith(words))
+        return next(of_drivers, f"it failed with {type(origin).__name__}")
     return printable(line)[:_LONGEST_MESSAGE]
 
 
@@ -186,12 +227,12 @@ def _said_of_rows(error: BaseException, line: str, *, quotes_text: bool) -> str:
 def _is_of_statement(error: BaseException) -> bool:
     """Tell whether a statement was refused before any row was looked at.
 
-    So it is where PostgreSQL names what is missing, or may not be read; and where a file is none of
-    SQLite.
+    So it is where PostgreSQL names what is missing, may not be read, or cannot be done; and where a
+    file is none of SQLite.
     """
     if getattr(error, "sqlite_errorname", None) in _NO_DATABASE:
         return True
-    return str(getattr(error, "sqlstate", "")).startswith("42")
+    return str(getattr(error, "sqlstate", "")).startswith(("0A", "3F", "42"))
 
 
 def _interrupt(error: BaseException, until: BaseException | None) -> BaseException | None:

@@ -39,7 +39,7 @@ class Estimate:
         archive_size: the bytes of the archive, all parts together, before sealing adds about 35 %.
         parts: how many artifacts there would be.
         is_exact: whether all was read, validated and packed; else the database has counted, and
-            sizes are reckoned from a sample.
+            sizes, and how many of these records are selected and valid, are reckoned from a sample.
         rejects: the invalid records that would be left out; known where it is exact.
         undated: how many records have no timestamp for the time frame; known where it is exact.
         unmatched: how many belong to no selected record; known where it is exact.
@@ -114,12 +114,14 @@ def _counted(job: Job, snapshot: CountedSnapshot, lines: LineSnapshot) -> Estima
     sizes: dict[str, int] = {}
     archive = 0.0
     for file in job.dataset.files:
-        count = snapshot.count(file.name)
+        counted = snapshot.count(file.name)
+        sample = _sampled(job, lines, file) if counted else _Sample(0, 0, 0)
+        count = round(counted * sample.share)
         if count:
-            mean, packed = _sampled(job, lines, file)
             records[file.name] = count
-            sizes[file.name] = round(count * mean)
-            archive += count * packed + _packed_size(job, file.name, [schema_text(job, file)])
+            sizes[file.name] = round(count * sample.mean)
+            archive += count * sample.packed
+            archive += _packed_size(job, file.name, [schema_text(job, file)])
     names = [f"{file.label}-{job.id}.json" for file in job.dataset.files if file.name in records]
     names += [f"schema/{name}.json" for name in records]
     archive_size = round(archive)
@@ -133,8 +135,24 @@ def _counted(job: Job, snapshot: CountedSnapshot, lines: LineSnapshot) -> Estima
     )
 
 
-def _sampled(job: Job, lines: LineSnapshot, file: DataFile) -> tuple[float, float]:
-    """Return the mean size of a record as a line, and of what it takes in an archive.
+@attrs.frozen
+class _Sample:
+    """What some records tell of all.
+
+    Attributes:
+        share: how many of those that were counted would be exported: a database may not be able
+            to select, and knows nothing of what is valid.
+        mean: the mean size of one that would be, as a line.
+        packed: the mean size of what it takes in an archive.
+    """
+
+    share: float
+    mean: float
+    packed: float
+
+
+def _sampled(job: Job, lines: LineSnapshot, file: DataFile) -> _Sample:
+    """Return what the first records of a data file tell of all.
 
     Raises:
         CddsError: a record of the sample is one that the export would fail for.
@@ -146,9 +164,12 @@ def _sampled(job: Job, lines: LineSnapshot, file: DataFile) -> tuple[float, floa
     tally = Tally(job.on_invalid, job.max_rejects)
     gate = gate_of(job, file, tally)
     data = [gate(batch) for batch in sample]
-    count = tally.records.get(file.name, 0)
-    packed = _packed_size(job, file.name, data)
-    return sum(map(len, data)) / max(count, 1), packed / max(count, 1)
+    wanted = tally.records.get(file.name, 0)
+    counted = sum(batch.count for batch in sample) - tally.undated  # as the source counts
+    size, packed = sum(map(len, data)), _packed_size(job, file.name, data)
+    return _Sample(
+        share=wanted / max(counted, 1), mean=size / max(wanted, 1), packed=packed / max(wanted, 1)
+    )
 
 
 def _packed_size(job: Job, name: str, data: Sequence[bytes]) -> int:

@@ -406,7 +406,8 @@ def _transforms(value: Any) -> dict[str, tuple[Transform, ...]]:
         for name, transforms in value.items()
     }
     for transforms in given.values():
-        if not all(isinstance(transform, Transform) for transform in transforms):
+        # A class has the methods of its values, too.
+        if not all(isinstance(one, Transform) and not isinstance(one, type) for one in transforms):
             raise JobError("transforms holds what is none of cdds.transforms, such as Drop")
     return given
 

@@ -17,7 +17,7 @@ import importlib
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from traceback import extract_tb
@@ -97,7 +97,9 @@ class Plugin:
                 found = getattr(found, name) if name else found
             except AttributeError as error:
                 raise self._broken(f"{match['module']} has no {match['object']}") from error
-            except (Exception, SystemExit) as error:  # a module may import on being asked
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a module may import on being asked
                 raise self._not_imported(error) from error
         if not callable(found):
             reference = printable(self.reference)
@@ -115,9 +117,9 @@ class Plugin:
         self._check(factory, url, options)
         try:
             made = factory(url, **options)
-        except CddsError:
+        except (CddsError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # each has errors of its own
+        except BaseException as error:  # noqa: BLE001  # each has errors of its own
             failure = _place(error)
         else:
             return self._made(made)
@@ -127,7 +129,9 @@ class Plugin:
     def _import(self, module: str) -> Any:
         try:
             return importlib.import_module(module)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an exit, or what a framework skips and cancels with
             raise self._not_imported(error) from error
 
     def _not_imported(self, error: BaseException) -> PluginError:
@@ -203,16 +207,7 @@ def find(kind: Kind, name: str) -> Plugin | None:
     Raises:
         PluginError: several distributions offer one.
     """
-    for plugin in _builtin(kind):
-        if plugin.name == name:
-            return plugin
-    found = [plugin for plugin in offered(kind) if plugin.name == name]
-    if len(found) > 1:
-        raise PluginError(
-            f"{len(found)} distributions offer a {kind} plugin {name}, so neither is used: "
-            f"{_listed(found)}; uninstall one"
-        )
-    return found[0] if found else None
+    return _ours(kind, name) or _only(name, offered(kind))
 
 
 def get(kind: Kind, name: str) -> Plugin:
@@ -237,14 +232,18 @@ def names(kind: Kind) -> list[str]:
     return list(dict.fromkeys(printable(plugin.name) for plugin in offered(kind)))
 
 
-def failure(plugin: Plugin) -> str | None:
+def failure(plugin: Plugin, among: Sequence[Plugin]) -> str | None:
     """Return why a plugin cannot be used, None where it can; it is loaded for that.
+
+    Args:
+        plugin: one of those that are offered.
+        among: all of them, of its kind.
 
     Raises:
         KeyboardInterrupt: somebody stops it.
     """
     try:
-        used = find(plugin.kind, plugin.name)
+        used = _ours(plugin.kind, plugin.name) or _only(plugin.name, among)
         if used is not None and used != plugin:
             return f"the {plugin} is not used: {used} has its name, and comes with the library"
         plugin.load()
@@ -275,6 +274,25 @@ def _builtin(kind: Kind) -> Iterator[Plugin]:
         yield Plugin(
             kind=kind, name=name, reference=reference, distribution=_OURS, version=__version__
         )
+
+
+def _ours(kind: Kind, name: str) -> Plugin | None:
+    return next((plugin for plugin in _builtin(kind) if plugin.name == name), None)
+
+
+def _only(name: str, among: Iterable[Plugin]) -> Plugin | None:
+    """Return the one plugin of a name, None where there is none.
+
+    Raises:
+        PluginError: there are several.
+    """
+    found = [plugin for plugin in among if plugin.name == name]
+    if len(found) > 1:
+        raise PluginError(
+            f"the {found[0].kind} plugin {printable(name)} is offered {len(found)} times, so none "
+            f"of them is used: {_listed(found)}; leave one"
+        )
+    return found[0] if found else None
 
 
 def _entry_points(group: str) -> Iterator[tuple[str, str, metadata.EntryPoint]]:

@@ -190,6 +190,28 @@ def test_an_override_that_names_nothing_is_refused(filled: Any, columns: Any, wo
         ContactHistory(filled("sqlite"), columns=columns).mapping(INTERACTION)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"columns": "Interaction.ID"},
+        {"columns": []},
+        {"columns": {"interaction": None}},
+        {"columns": {"interaction": ["QUEUEENAME"]}},
+        {"columns": {"interaction": {"QUEUEENAME": 5}}},
+        {"columns": {"document": {"ID": ("Document", "ID")}}},
+        {"schema": 5},
+        {"schema": ""},
+        {"schema": "a\0b"},
+        {"schema": "\ud800"},
+        {"schema": ["public"]},
+    ],
+)
+def test_an_option_of_another_form_is_refused(options: Any) -> None:
+    (name,) = options
+    with pytest.raises(SourceError, match=f"{name}= "):
+        ContactHistory("ucs.db", **options)
+
+
 @each_database
 def test_the_older_spelling_of_the_queue_is_found(fresh: Any, kind: str) -> None:
     url = fresh(kind)
@@ -297,6 +319,7 @@ def test_a_table_that_is_missing_takes_its_properties_with_it(fresh: Any, kind: 
         ('DROP TABLE "Interaction"', "no table Interaction, so it is no UCS database; it has Att"),
         ('ALTER TABLE "Interaction" RENAME COLUMN "ID" TO "KEY"', "no column for IXNID"),
         ('ALTER TABLE "Attachment" RENAME COLUMN "ENTITYID" TO "OF"', "no column for ENTITYID"),
+        ('DROP TABLE "Document"', r"there is no Document\.ID"),
     ],
 )
 def test_what_cannot_be_missing_is_refused(fresh: Any, kind: str, change: str, words: str) -> None:

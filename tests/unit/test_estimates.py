@@ -111,6 +111,28 @@ def test_a_sample_that_the_export_would_fail_for_fails_the_dry_run(database: Pat
         cdds.estimate(source, dataset="Interaction", transforms=rule)
 
 
+def test_what_an_export_would_leave_out_is_not_counted(
+    database: Path, export: Callable[..., Any]
+) -> None:
+    """A database knows nothing of what is invalid; the sample tells."""
+
+    def even(key: str) -> str:
+        return key if int(key, 36) % 2 == 0 else ""
+
+    schema = {"type": "string", "minLength": 1}
+    options: dict[str, Any] = {
+        "on_invalid": "reject",
+        "transforms": {"interaction": [t.Apply(even, "IXNID", schema=schema)]},
+    }
+    source = cdds.sources.ContactHistory(database)
+
+    found = cdds.estimate(source, dataset="Interaction", **options)
+
+    result = export(source, **options)
+    assert result.rejects
+    assert found.records["interaction"] == result.records["interaction"] > 0
+
+
 def test_a_run_from_a_database_ends_with_all_of_it_read(
     export: Callable[..., Any], database: Path
 ) -> None:

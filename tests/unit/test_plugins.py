@@ -107,6 +107,16 @@ def test_an_unknown_sink_lists_those_that_are_known(site: Site, url: str) -> Non
 BROKEN = {
     "it raises": ("a = broken:Source", "raise RuntimeError('x')", "RuntimeError at broken.py:1"),
     "it exits": ("a = broken:Source", "import sys\nsys.exit(3)", "SystemExit at broken.py:2"),
+    "it raises what is no Exception": (
+        "a = broken:Source",
+        "from asyncio import CancelledError\nraise CancelledError",
+        "CancelledError at broken.py:2",
+    ),
+    "it raises that when it is asked": (
+        "a = broken:Source",
+        "def __getattr__(name):\n    raise GeneratorExit",
+        "GeneratorExit at broken.py:2",
+    ),
     "it is no Python": ("a = broken:Source", "def (", "SyntaxError at broken.py:1"),
     "it needs what is not there": ("a = broken:Source", "import no_such", "no module no_such"),
     "its module is not there": ("a = elsewhere.x:Source", "", "no module elsewhere"),
@@ -231,12 +241,43 @@ def test_how_a_plugin_is_opened_is_told_in_our_words(site: Site, code: str) -> N
     assert said in refusal("crm://host", kind, **given)
 
 
-def test_a_plugin_that_exits_where_it_is_opened_ends_nobody(site: Site) -> None:
-    code = f"import sys\ndef Source(url):\n    sys.exit('{NEEDLE}')"
+@pytest.mark.parametrize("kind", [SystemExit, GeneratorExit, BaseException])
+def test_a_plugin_that_exits_where_it_is_opened_ends_nobody(
+    site: Site, kind: type[BaseException]
+) -> None:
+    code = f"def Source(url):\n    raise {kind.__name__}('{NEEDLE}')"
     site.install("cdds-crm", "crm = cdds_crm:Source", code=code)
     message = refusal("crm://host", PluginError)
-    assert "opening it failed with SystemExit at cdds_crm.py:3" in message
+    assert f"opening it failed with {kind.__name__} at cdds_crm.py:2" in message
     assert NEEDLE not in message
+
+
+def test_an_interrupt_is_no_failure_of_a_plugin(site: Site) -> None:
+    site.install("one", "one = one:Source", code="raise KeyboardInterrupt")
+    code = "def Source(url):\n    raise KeyboardInterrupt"
+    site.install("two", "two = two:Source", code=code)
+    for name in ("one", "two"):
+        with pytest.raises(KeyboardInterrupt):
+            open_source(f"{name}://host")
+
+
+def test_a_name_that_a_distribution_offers_twice_is_refused(site: Site) -> None:
+    site.install("cdds-crm", "crm = cdds_crm:Source\ncrm = cdds_crm:nothing", code=GOOD)
+    assert "is offered 2 times" in refusal("crm://host")
+
+
+def test_what_cannot_be_read_is_told_once_for_a_kind(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from cdds.cli import main
+
+    site.install("broken", raw="[cdds.sources]\nno equals sign\n")
+    for name in ("one", "two", "three"):
+        site.install(name, f"{name} = {name}:Source", code=GOOD)
+
+    assert main(["plugins"]) == 0
+
+    assert capfd.readouterr().err.count("entry points cannot be read") == 1
 
 
 def test_errors_of_a_plugin_are_its_own_or_say_no_more_than_their_kind(site: Site) -> None:
@@ -289,7 +330,7 @@ def test_no_other_takes_a_name_of_ours(
 
     site.install("a-first", f"{name} = a_first:Source\ncrm = a_first:Source", code=GOOD)
     found = plugins.get("source", name)
-    assert (found.distribution, plugins.failure(found)) == ("cdds-sdk", None)
+    assert (found.distribution, plugins.failure(found, [])) == ("cdds-sdk", None)
     assert isinstance(open_source("crm://host"), Records)
     assert main(["plugins", "--json"]) == 0
     told = json.loads(capfd.readouterr().out)["plugins"]

@@ -88,6 +88,23 @@ def test_an_empty_query_is_refused(urls: Any, kind: str, query: str) -> None:
 
 
 @each_database
+@pytest.mark.parametrize("character", ["\0", "\ud800"])
+def test_a_query_that_cannot_be_told_is_refused(urls: Any, kind: str, character: str) -> None:
+    there = table("there", column("x"))
+    for query in (f"SELECT '{character}' AS x", select(there).where(there.c.x == character)):
+        with pytest.raises(SourceError, match="data file row: its query holds"):
+            Sql(urls(kind), row=query)
+
+
+def test_a_source_without_queries_is_refused(urls: Any) -> None:
+    url = urls("sqlite")
+    with pytest.raises(SourceError, match="no query"):
+        Sql(url)
+    with pytest.raises(SourceError, match="no query"):
+        cdds.sources.open_source(f"sql+{url}")
+
+
+@each_database
 @pytest.mark.parametrize(
     "query",
     ["SELECT x FROM there;", "SELECT x FROM there -- all", "SELECT x FROM there /* all */ ; ;",
@@ -163,6 +180,65 @@ def test_a_query_that_is_refused_says_what_is_wrong(
     assert type(error) is SourceError
 
 
+@pytest.mark.parametrize(
+    ("kind", "query", "words"),
+    [
+        ("postgresql", "SELECT x FROM there FOR UPDATE", "would write"),
+        ("postgresql", "SELECT nextval('written') AS x", "would write"),
+        ("postgresql", "SELECT x FROM there WHERE x <> written()", "would write"),
+        (
+            "postgresql",
+            "WITH gone AS (DELETE FROM there RETURNING x) SELECT x FROM gone",
+            "data-modifying statement must be at the top level",
+        ),
+        ("postgresql", "SELECT $1::text AS x", "requires 1"),
+        ("sqlite", "SELECT ? AS x", "parameters are not allowed"),
+        ("sqlite", "SELECT 1 AS x) AS q; COMMIT; SELECT * FROM (SELECT 1 AS x", "one statement"),
+    ],
+)
+def test_a_query_that_can_never_be_read_says_why(
+    urls: Any, refused: Callable[..., SourceError], kind: str, query: str, words: str
+) -> None:
+    url = urls(kind)
+    if kind == "postgresql":
+        execute(
+            url,
+            "CREATE SEQUENCE IF NOT EXISTS written",
+            "CREATE OR REPLACE FUNCTION written() RETURNS text LANGUAGE plpgsql AS"
+            " 'BEGIN INSERT INTO there VALUES (1); RETURN 1; END'",
+        )
+
+    error = refused(lambda: Sql(url, row=query))
+
+    assert words in str(error)
+    assert type(error) is SourceError  # and no try of a scheduler is worth it
+
+
+@pytest.mark.parametrize(
+    ("port", "options", "words"),
+    [
+        (99999, {"host": "localhost"}, "invalid port number"),
+        (None, {"nonsense": SECRET}, "invalid connection option"),
+        (None, {"connect_timeout": SECRET}, "bad value for connect_timeout"),
+        (None, {"sslmode": "nonsense"}, "invalid sslmode value"),
+        (None, {"options": "-c nonsense=1"}, "unrecognized configuration parameter"),
+    ],
+)
+def test_an_option_that_no_server_takes_is_no_matter_of_time(
+    urls: Any,
+    refused: Callable[..., SourceError],
+    port: int | None,
+    options: dict[str, str],
+    words: str,
+) -> None:
+    url = sqlalchemy.make_url(urls("postgresql")).set(port=port).update_query_dict(options)
+
+    error = refused(lambda: Sql(url.render_as_string(hide_password=False), row="SELECT 1 AS x"))
+
+    assert words in str(error)
+    assert type(error) is SourceError
+
+
 QUOTING = {
     "sqlite": [
         ("json_extract('{}', x)", "JSON path"),
@@ -219,7 +295,7 @@ QUOTING = {
         ("has_table_privilege(quote_ident(x), 'SELECT')", "UndefinedTable"),
         ("pg_get_serial_sequence('there', x)", "UndefinedColumn"),
         ("xmlparse(document x)::text", "it failed with"),
-        ("xpath(x, '<a/>')::text", "it failed with"),
+        ("xpath(x, '<a/>')::text", "the database"),
         ("raises(x, 'P0001')", "RaiseException"),
         ("raises(x, '22000')", "DataException"),
         ("raises(x, '42P01')", "UndefinedTable"),
@@ -314,6 +390,30 @@ def test_a_query_that_fails_after_a_million_rows_leaves_nothing(
     }
 
     refused(lambda: Sql(urls(kind), row=f"{numbers} SELECT {last[kind]} AS x FROM n"))
+
+
+def test_a_database_without_an_encoding_is_read_as_utf_8(
+    urls: Any, refused: Callable[..., SourceError]
+) -> None:
+    """PostgreSQL takes the bytes of SQL_ASCII for texts, whatever they are."""
+    url = urls("postgresql")
+    execute(
+        url,
+        "CREATE DATABASE plain TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'",
+    )
+    plain = sqlalchemy.make_url(url).set(database="plain").render_as_string(hide_password=False)
+    try:
+        execute(plain, "CREATE TABLE t (x text)")
+        insert(plain, "t", [("\u00e9\u20ac",)])
+        assert records(Sql(plain, row="SELECT x FROM t"), ANY) == [{"x": "\u00e9\u20ac"}]
+
+        execute(plain, "INSERT INTO t VALUES (chr(233))")
+        error = refused(lambda: Sql(plain, row="SELECT x FROM t"))
+
+        assert str(error).endswith(": a text is no UTF-8")
+        assert type(error) is SourceError
+    finally:
+        execute(url, "DROP DATABASE plain WITH (FORCE)")
 
 
 def test_a_connection_that_is_lost_midway_is_one_error(
@@ -478,7 +578,9 @@ def test_a_locked_file_may_be_free_later(
         assert type(refused(lambda: Sql(url, row="SELECT x FROM t"))) is SourceUnavailable
 
 
-@pytest.mark.parametrize("name", ["a b.db", "ü€.db", "100%.db", "a?b.db", "a#b.db", "file:x.db"])
+@pytest.mark.parametrize(
+    "name", ["a b.db", "ü€.db", "100%.db", "a?b.db", "a#b.db", "file:x.db", "\udcff.db"]
+)
 def test_a_file_has_any_name(tmp_path: Path, name: str) -> None:
     with closing(sqlite3.connect(tmp_path / "made.db")) as connection:
         connection.execute("CREATE TABLE t AS SELECT 5 AS x")
@@ -541,15 +643,30 @@ def test_a_parameter_without_a_value_is_refused(urls: Any, kind: str) -> None:
         ({"rows_per_second": float("nan")}, "rows_per_second"),
         ({"rows_per_second": True}, "rows_per_second"),
         ({"password": SECRET}, "password"),
+        ({"url": "postgresql://u@host/d", "password": f"{SECRET}\0"}, "password"),
+        ({"url": "postgresql://u@host/d", "password": f"{SECRET}\udcff"}, "password"),
     ],
 )
 def test_a_limit_out_of_its_range_is_refused(tmp_path: Path, options: Any, words: str) -> None:
     with pytest.raises(SourceError, match=words) as caught:
-        Sql(tmp_path / "a.db", row="SELECT 1 AS x", **options)
+        Sql(**{"url": tmp_path / "a.db", "row": "SELECT 1 AS x"} | options)
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["mysql://u:hunter2@h/d", "postgresql://u:hunter2@h:port/d", "", 5])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:hunter2@h/d",
+        "postgresql://u:hunter2@h:port/d",
+        "postgresql://u:hunter2%00@h/d",
+        "postgresql://u%00:hunter2@h/d",
+        "postgresql://u:hunter2@h/d%00",
+        "postgresql://u:hunter2@h/d?host=x%00",
+        "postgresql://u:hunter2\udcff@h/d",
+        "",
+        5,
+    ],
+)
 def test_a_url_that_is_none_is_refused(url: Any) -> None:
     with pytest.raises(SourceError) as caught:
         Sql(url, row="SELECT 1 AS x")

@@ -365,6 +365,41 @@ def test_keys_are_compared_as_records_have_them(urls: Any, of: str) -> None:
         assert len(snapshot.notes()) == 1
 
 
+@pytest.mark.parametrize(
+    ("of", "key", "referring", "reference"),
+    [
+        ("bytea", r"\x00", "text", "AA=="),
+        ("timestamptz", "2025-03-04 12:00+00", "timestamp", "2025-03-04 12:00"),
+        ("timestamptz", "2025-03-04 12:00+00", "text", "2025-03-04T12:00:00.000Z"),
+        ("text", "2025-03-04T12:00:00.000Z", "timestamp", "2025-03-04 12:00"),
+        ("real", "0.1", "double precision", "0.1"),
+        ("bigint", "7", "numeric", "7"),
+        ("numeric", "7.00", "text", "7.00"),
+        ("inet", "10.0.0.1", "inet", "10.0.0.1/32"),
+        ("boolean", "true", "text", "true"),
+    ],
+)
+def test_keys_of_two_types_are_one_where_records_have_one(
+    urls: Any, of: str, key: str, referring: str, reference: str
+) -> None:
+    """What the database compares in another way is left to the exporter."""
+    url = urls("postgresql")
+    execute(
+        url,
+        "DROP TABLE IF EXISTS call",
+        "DROP TABLE IF EXISTS note",
+        f"CREATE TABLE call (key {of}, at timestamp)",
+        f"CREATE TABLE note (number integer, call {referring})",
+        f"INSERT INTO call VALUES ('{key}', '2025-03-04 12:00')",
+        f"INSERT INTO note VALUES (1, '{reference}')",
+    )
+    source = Sql(url, call="SELECT * FROM call", note="SELECT * FROM note")
+
+    found, _ = taken(source, Job(dataset=CALLS, timeframe=Timeframe(NOON, None)))
+
+    assert found["call"][0]["key"] == found["note"][0]["call"]
+
+
 @pytest.mark.parametrize(("key", "reference"), [("5", 5), (5, "5"), (5, 5), ("5", "5")])
 @pytest.mark.parametrize(("declared", "referring"), [("", ""), ("", "BLOB"), ("BLOB", "")])
 def test_keys_of_two_types_of_values_are_one(

@@ -793,6 +793,7 @@ def test_what_is_nested_too_deeply_is_refused_and_harms_nothing(rule: Transform)
         (lambda: t.Apply(str, "SUBJECT", schema={"type": "text"}), "no JSON Schema"),
         (lambda: t.ApplyToRecord(None), "function"),  # type: ignore[arg-type]
         (lambda: "SUBJECT", "none of cdds.transforms"),
+        (lambda: t.Drop, "none of cdds.transforms"),
     ],
 )
 def test_what_makes_no_sense_is_refused_when_the_job_is_made(

@@ -82,7 +82,7 @@ def _url(location: str | os.PathLike[str], password: str | None) -> URL:
         return url
     with_password = database.with_password(url, password)
     if with_password is None:
-        raise CatalogError("a catalog takes a password, a text, for PostgreSQL alone")
+        raise CatalogError("a catalog takes a password, a text in UTF-8, for PostgreSQL alone")
     return with_password
 
 

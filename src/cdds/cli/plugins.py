@@ -37,17 +37,18 @@ def _told() -> list[dict[str, Any]]:
     from cdds import plugins
 
     found = []
-    for plugin in (plugin for kind in plugins.KINDS for plugin in plugins.offered(kind)):
-        with redirect_stdout(sys.stderr):  # what a module prints is none of the result
-            reason = plugins.failure(plugin)
-        found.append(
-            {
-                "name": plugin.name,
-                "kind": plugin.kind,
-                "distribution": plugin.distribution,
-                "version": plugin.version,
-                "ok": reason is None,
-                "reason": reason,
-            }
-        )
+    for offered in map(plugins.offered, plugins.KINDS):
+        for plugin in offered:
+            with redirect_stdout(sys.stderr):  # what a module prints is none of the result
+                reason = plugins.failure(plugin, offered)
+            found.append(
+                {
+                    "name": plugin.name,
+                    "kind": plugin.kind,
+                    "distribution": plugin.distribution,
+                    "version": plugin.version,
+                    "ok": reason is None,
+                    "reason": reason,
+                }
+            )
     return found

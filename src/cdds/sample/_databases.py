@@ -102,7 +102,7 @@ def _with_password(url: URL, password: str | None) -> URL:
         return url
     with_password = database.with_password(url, password)
     if with_password is None:
-        raise JobError("a file of SQLite has no password; PostgreSQL takes one that is a text")
+        raise JobError("a file of SQLite has no password; PostgreSQL takes one in UTF-8")
     return with_password
 
 

@@ -136,9 +136,10 @@ def map_files(
         mapped[file.name] = _map(layout, tables, overrides.get(file.name, {}), file.name)
         for key in (file.key, file.parent_key):
             if key is not None and key not in mapped[file.name].columns:
+                places = " or ".join(map(".".join, layout.places[key]))
                 raise SourceError(
-                    f"the table {mapped[file.name].tables[layout.base].name} has no column for "
-                    f"{key}, the key of {file.name}; name it with columns="
+                    f"the database has no column for {key}, a key of {file.name}: there is no "
+                    f"{places}; name another with columns="
                 )
     return _without_what_others_use(mapped)
 

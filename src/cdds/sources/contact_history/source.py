@@ -67,8 +67,8 @@ class ContactHistory:
     ) -> None:
         self._url = checked_url(url, password)
         self._database = database_of(self._url, timeout)
-        self._schema = schema
-        self._overrides = _checked_columns(columns or {})
+        self._schema = _checked_schema(schema)
+        self._overrides = _checked_columns({} if columns is None else columns)
         self._rows_per_second = checked_rate(rows_per_second)
 
     def __repr__(self) -> str:
@@ -172,7 +172,18 @@ def _check(dataset: Dataset) -> None:
         )
 
 
+def _checked_schema(schema: object) -> str | None:
+    if schema is None or (isinstance(schema, str) and schema and database.is_sayable(schema)):
+        return schema
+    raise SourceError("schema= is the name of a schema, a text in UTF-8")
+
+
 def _checked_columns(columns: Mapping[str, Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
+    if not _is_of_texts(columns):
+        raise SourceError(
+            "columns= has a table.column for each property of a data file; give it as "
+            "{'interaction': {'QUEUEENAME': 'Interaction.MY_QUEUE'}}"
+        )
     for name, places in columns.items():
         known = LAYOUTS[name].places if name in LAYOUTS else {}
         unknown = [field for field in places if field not in known]
@@ -182,6 +193,14 @@ def _checked_columns(columns: Mapping[str, Mapping[str, str]]) -> Mapping[str, M
                 "does not know; give it as {'interaction': {'QUEUEENAME': 'Interaction.MY_QUEUE'}}"
             )
     return columns
+
+
+def _is_of_texts(columns: object) -> bool:
+    """Whether it has the form of overrides, whatever these name: a host may have it from a file."""
+    return isinstance(columns, Mapping) and all(
+        isinstance(places, Mapping) and all(isinstance(place, str) for place in places.values())
+        for places in columns.values()
+    )
 
 
 def _notes(dataset: Dataset, mapping: Mapping[str, FileMapping]) -> tuple[str, ...]:

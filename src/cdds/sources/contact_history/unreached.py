@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cdds.sources.contact_history.mapping import FileMapping
-from cdds.sources.sql.quoting import identifier, qualified
-from cdds.sources.sql.selecting import is_none_of
+from cdds.sources.sql.columns import Column, Kind
+from cdds.sources.sql.quoting import qualified
 from cdds.sources.sql.session import Session
 
 _TABLE = "Document"
@@ -38,9 +38,11 @@ def _conditions(
         for join in file.joins:
             if join.table == _TABLE:
                 base = next(iter(file.tables.values()))
-                yield is_none_of(
-                    session,
-                    f"q.{identifier(join.key)}",
-                    f"p.{identifier(join.base_key)}",
-                    f"{qualified(base.name, schema)} AS p",
-                )
+                rows = f"{qualified(base.name, schema)} AS p"
+                known = session.is_among(_key(join.key), _key(join.base_key), rows)
+                if known is not None:
+                    yield f"NOT {known}"
+
+
+def _key(name: str) -> Column:
+    return Column(name, name, Kind.ANY, frozenset())

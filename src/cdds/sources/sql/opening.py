@@ -33,14 +33,21 @@ _LONGEST_TIMEOUT = timedelta(days=7)
 
 _TRANSIENT = ("08", "40", "53", "55P03", "57P01", "57P02", "57P03")
 """States of PostgreSQL after which the same work may succeed: connections, conflicts, resources."""
+_PROTOCOL_VIOLATION = "08P01"
+"""Of the class of connections, and what a query with a parameter comes to, whenever it is asked."""
 _REFUSED = (
     "authentication failed",
+    "certificate verify failed",
+    "definition of service",
     "does not exist",
+    "does not support SSL",
+    "invalid ",
     "no password supplied",
     "not permitted to log in",
     "pg_hba.conf",
+    "unrecognized configuration parameter",
 )
-"""What PostgreSQL says to those who cannot log in, and could not a moment later."""
+"""What is said to those who cannot log in, or not as their URL has it, and could not later."""
 _CLEARER = {"interrupted": "it was interrupted, for a statement took longer than its timeout"}
 """What SQLite says, in words that tell more."""
 
@@ -66,7 +73,7 @@ def checked_url(url: str | os.PathLike[str], password: str | None) -> URL:
         return parsed
     with_password = database.with_password(parsed, password)
     if with_password is None:
-        raise SourceError("a database takes a password, a text, for PostgreSQL alone")
+        raise SourceError("a database takes a password, a text in UTF-8, for PostgreSQL alone")
     return with_password
 
 
@@ -130,7 +137,7 @@ def _refusal(url: URL, words: str, error: Exception) -> SourceError:
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
     state = getattr(origin, "sqlstate", None)
     if state is not None:
-        is_transient = state.startswith(_TRANSIENT)
+        is_transient = state.startswith(_TRANSIENT) and state != _PROTOCOL_VIOLATION
     elif isinstance(origin, sqlite3.Error):
         is_transient = "locked" in words
     else:  # a server that cannot be reached, or is gone; libpq tells no state of those who log in

@@ -91,6 +91,14 @@ _NAMES = {
     "xml": Kind.TEXT,
 }
 
+_COMPARED_AS_THEY_ARE = ({Kind.INTEGER, Kind.NUMBER}, {Kind.BINARY}, {Kind.MOMENT})
+"""Kinds of keys among which what is one in a record is one for the database."""
+_COMPARED_AS_TEXT = {Kind.TEXT, Kind.ADDRESS, Kind.INTEGER, Kind.ANY}
+"""Kinds of keys that a record has as the database casts them to text, so that they compare so.
+
+Texts may be padded.
+"""
+
 Write: TypeAlias = Callable[[bytes], Sequence[bytes]]
 """Makes pieces of a line of what the server sent."""
 
@@ -153,7 +161,6 @@ class PostgreSQLSnapshot:
     """A transaction that reads."""
 
     answers_midway = False
-    joins_by_hash = True
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -230,6 +237,19 @@ class PostgreSQLSnapshot:
         name = f"q.{identifier(column.name)}::text"
         # In another encoding of the database, one byte may be a letter that is not ASCII.
         return f"octet_length(convert_to({name}, 'UTF8')) <> char_length({name})"
+
+    def is_among(self, key: Column, other: Column, rows: str) -> str | None:
+        """Return the condition that a key of a row ``q`` is one of those that rows ``p`` have.
+
+        None where a record has one of them in a form of its own, which the server does not know.
+        """
+        left, right = f"q.{identifier(key.name)}", f"p.{identifier(other.name)}"
+        kinds = {key.kind, other.kind}
+        if not any(kinds <= alike for alike in _COMPARED_AS_THEY_ARE):
+            if not kinds <= _COMPARED_AS_TEXT:
+                return None
+            left, right = _as_text(key, left), _as_text(other, right)
+        return f"EXISTS (SELECT 1 FROM {rows} WHERE {right} = {left})"
 
     def lines(
         self,
@@ -347,6 +367,11 @@ def _kind(column: str, name: str, category: str) -> Kind:
             "another one in the query"
         )
     return kind
+
+
+def _as_text(column: Column, name: str) -> str:
+    """Return a value as the text that a record has."""
+    return f"abbrev({name})" if column.kind is Kind.ADDRESS else f"CAST({name} AS text)"
 
 
 def _bound(moment: datetime, has_zone: bool) -> str:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Dialect, FromClause, SelectBase, exc, select
 
+from cdds.database import is_sayable
 from cdds.errors import SourceError
 from cdds.model import Dataset
 from cdds.sources.sql.columns import columns_of
@@ -28,10 +29,25 @@ def compiled(query: Query, data_file: str, dialect: Dialect) -> str:
         SourceError: it is no query.
     """
     if isinstance(query, str):
-        text = query.strip().rstrip(string.whitespace + ";")
-        if not text:
-            raise SourceError(f"data file {data_file}: its query is empty; give a SELECT")
-        return text + "\n"  # a comment at its end would swallow what is put after it
+        text = _trimmed(query, data_file)
+    else:
+        text = _written_out(query, data_file, dialect)
+    if not is_sayable(text):
+        raise SourceError(
+            f"data file {data_file}: its query holds a null character, or is no UTF-8, so no "
+            "database can be told it"
+        )
+    return text
+
+
+def _trimmed(query: str, data_file: str) -> str:
+    text = query.strip().rstrip(string.whitespace + ";")
+    if not text:
+        raise SourceError(f"data file {data_file}: its query is empty; give a SELECT")
+    return text + "\n"  # a comment at its end would swallow what is put after it
+
+
+def _written_out(query: FromClause | SelectBase, data_file: str, dialect: Dialect) -> str:
     statement = select(query) if isinstance(query, FromClause) else query
     if not isinstance(statement, SelectBase):
         raise SourceError(

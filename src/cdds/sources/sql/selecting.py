@@ -12,17 +12,12 @@ from collections.abc import Mapping
 import attrs
 
 from cdds.model import DataFile, Selection
-from cdds.sources.sql.columns import Column, Kind
+from cdds.sources.sql.columns import Column
 from cdds.sources.sql.quoting import identifier, literal
 from cdds.sources.sql.session import Session
 
 _BLANKS = string.whitespace + "\x1c\x1d\x1e\x1f"
 """What the exporter leaves out at both ends of a media type."""
-_COMPARED_AS_TEXT = {Kind.TEXT, Kind.JSON, Kind.ANY}
-"""Kinds of keys whose values may differ for a database, and be one in a record.
-
-Texts may be padded, JSON is not compared by PostgreSQL, and SQLite tells 5 from '5'.
-"""
 
 
 @attrs.frozen
@@ -67,7 +62,7 @@ def selected(
             _is_of_media_types(session, extract, selection),
             _is_in_timeframe(session, extract, selection),
             None if undated else _has_time(extract, selection),
-            _is_of_parent(extract, extracts, chosen),
+            _is_of_parent(session, extract, extracts, chosen),
         ]
         met = " AND ".join(condition for condition in conditions if condition is not None)
         chosen[name] = extract.where(met or None)
@@ -75,21 +70,15 @@ def selected(
 
 
 def orphans(session: Session, child: Extract, parent: Extract) -> str | None:
-    """Return what counts the rows that belong to no row of another data file at all."""
+    """Return what counts the rows that belong to no row of another data file at all.
+
+    None where the database cannot tell.
+    """
     key, parent_key = child.column(child.file.parent_key), parent.column(parent.file.key)
     if key is None or parent_key is None:
         return None
-    left, right = _compared(key, parent_key)
-    lonely = is_none_of(session, left, right, f"({parent.query}) AS p")
-    return f"SELECT count(*) FROM ({child.query}) AS q WHERE {lonely}"
-
-
-def is_none_of(session: Session, key: str, other: str, rows: str) -> str:
-    """Return the condition that a key is no other one that some rows have."""
-    keys = f"SELECT {other} FROM {rows} WHERE {other}"
-    if session.joins_by_hash:
-        return f"NOT EXISTS ({keys} = {key})"
-    return f"({key} IS NULL OR {key} NOT IN ({keys} IS NOT NULL))"
+    known = session.is_among(key, parent_key, f"({parent.query}) AS p")
+    return None if known is None else f"SELECT count(*) FROM ({child.query}) AS q WHERE NOT {known}"
 
 
 def _is_of_media_types(session: Session, extract: Extract, selection: Selection) -> str | None:
@@ -123,7 +112,10 @@ def _timestamps(extract: Extract) -> list[Column]:
 
 
 def _is_of_parent(
-    extract: Extract, extracts: Mapping[str, Extract], chosen: Mapping[str, Extract]
+    session: Session,
+    extract: Extract,
+    extracts: Mapping[str, Extract],
+    chosen: Mapping[str, Extract],
 ) -> str | None:
     name = extract.file.parent
     if name is None or name not in chosen or chosen[name] == extracts[name]:
@@ -132,21 +124,7 @@ def _is_of_parent(
     parent_key = parent.column(parent.file.key)
     if key is None or parent_key is None:
         return None
-    left, right = _compared(key, parent_key)
-    return f"{left} IN (SELECT {right} FROM ({parent.query}) AS p)"
-
-
-def _compared(key: Column, parent_key: Column) -> tuple[str, str]:
-    """Return a key of ``q`` and one of ``p``, as they compare in a record whatever their types."""
-    left, right = f"q.{_name(key)}", f"p.{_name(parent_key)}"
-    if key.kind is parent_key.kind and key.kind not in _COMPARED_AS_TEXT:
-        return left, right
-    return _as_text(key, left), _as_text(parent_key, right)
-
-
-def _as_text(column: Column, name: str) -> str:
-    """Return a value as the text that a record has."""
-    return f"abbrev({name})" if column.kind is Kind.ADDRESS else f"CAST({name} AS text)"
+    return session.is_among(key, parent_key, f"({parent.query}) AS p")
 
 
 def _name(column: Column) -> str:

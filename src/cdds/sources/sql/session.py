@@ -21,8 +21,6 @@ class Session(Protocol):
     connection: Connection
     answers_midway: bool
     """Whether it can be asked for something else while rows are read."""
-    joins_by_hash: bool
-    """Whether NOT EXISTS is a join; where it is none, only what is IN is put into an index."""
 
     def value(self, statement: str, within: timedelta | None = None) -> Any:
         """Return the one value that a statement finds.
@@ -67,6 +65,19 @@ class Session(Protocol):
 
     def is_odd(self, column: Column) -> str:
         """Return the condition that a text of a row ``q`` holds what is not ASCII."""
+        ...
+
+    def is_among(self, key: Column, other: Column, rows: str) -> str | None:
+        """Return the condition that a key of a row ``q`` is one of those that some rows have.
+
+        Args:
+            key: a column of ``q``.
+            other: a column of the rows.
+            rows: a SELECT in parentheses, or a table, with the alias ``p``.
+
+        Returns:
+            None where the database cannot tell. Where there is doubt, the condition is met.
+        """
         ...
 
     def lines(

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
 from cdds import database
+from cdds.errors import SourceError
 from cdds.model import Dataset, Selection
 from cdds.sources.memory import refuse_unknown
 from cdds.sources.sql.batches import Pace
@@ -39,7 +40,7 @@ class Sql:
         queries: a SELECT as a text, or a table or select of SQLAlchemy, for each data file.
 
     Raises:
-        SourceError: the URL or a query is none, or a limit is out of its range.
+        SourceError: the URL or a query is none, there is no query, or a limit is out of its range.
 
     >>> Sql("postgresql://reader@replica/surveys", password=secret,
     ...     answer="SELECT id, given, score FROM answers")
@@ -54,6 +55,12 @@ class Sql:
         rows_per_second: float | None = None,
         **queries: Query,
     ) -> None:
+        if not queries:
+            raise SourceError(
+                "a source of SQL has no query, so it would export nothing; give a SELECT for each "
+                "data file by its name, or read a UCS database as ContactHistory, or by a URL that "
+                "begins with ucs+"
+            )
         self._url = checked_url(url, password)
         self._database = database_of(self._url, timeout)
         self._rows_per_second = checked_rate(rows_per_second)

@@ -9,6 +9,7 @@ declared type is a hint, and each value is taken for what it is. It never writes
 from __future__ import annotations
 
 import math
+import os
 import re
 import sqlite3
 import time
@@ -85,7 +86,7 @@ class SQLite:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"file:{quote(str(self.url.database))}?mode=ro",
+            f"file:{quote(os.fsencode(str(self.url.database)))}?mode=ro",
             uri=True,
             timeout=_WAIT,
             isolation_level=None,
@@ -100,7 +101,6 @@ class SQLiteSnapshot:
     """A transaction that reads."""
 
     answers_midway = True
-    joins_by_hash = False
 
     def __init__(
         self, connection: Connection, driver: sqlite3.Connection, timeout: timedelta | None
@@ -159,6 +159,29 @@ class SQLiteSnapshot:
         """Return the condition that a text holds what is not ASCII."""
         name = f"q.{identifier(column.name)}"
         return f"length(CAST({name} AS BLOB)) <> length({name})"
+
+    def is_among(self, key: Column, other: Column, rows: str) -> str | None:
+        """Return the condition that a key of a row ``q`` is one of those that rows ``p`` have.
+
+        It may be met by more: SQLite tells 5 from '5', and a record may not.
+        """
+        if {key.kind, other.kind} != {Kind.ANY}:
+            return None
+        left, right = f"q.{identifier(key.name)}", f"p.{identifier(other.name)}"
+        if self._is_indexed(right, rows):
+            return f"EXISTS (SELECT 1 FROM {rows} WHERE {right} IN ({_alike(left)}))"
+        # All keys are put into an index of its own then, which takes some 45 bytes for each.
+        left, right = f"CAST({left} AS text)", f"CAST({right} AS text)"
+        keys = f"SELECT {right} FROM {rows} WHERE {right} IS NOT NULL"
+        return f"({left} IS NOT NULL AND {left} IN ({keys}))"
+
+    def _is_indexed(self, column: str, rows: str) -> bool:
+        """Return whether a value is found in rows without looking at all of them."""
+        plan = self._driver.execute(
+            f"EXPLAIN QUERY PLAN SELECT 1 FROM {rows} WHERE {column} IN ({_alike('?1')})", [None]
+        )
+        steps = [step for *_, step in plan]
+        return all(step.startswith("SEARCH ") and " AUTOMATIC " not in step for step in steps)
 
     def lines(
         self,
@@ -236,6 +259,10 @@ class _Shapes:
             self._known.clear()
         self._known[types] = shape
         return shape
+
+
+def _alike(value: str) -> str:
+    return f"{value}, CAST({value} AS text), CAST({value} AS numeric)"
 
 
 def _seconds(timeout: timedelta | None) -> float:
