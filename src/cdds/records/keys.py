@@ -1,10 +1,11 @@
-"""A set of record keys that holds millions in 17 bytes each.
+"""A set of record keys that holds millions in 12 bytes each.
 
 Place: remembers which parents were selected, so that exactly their children follow. A key is held
-as its 128-bit BLAKE2b digest, keyed with random bytes so that nobody can prepare two keys that
-collide. The digests stand in 256 parts by their first byte, each a list of chunks of 4 KiB that
-never move: a part is sorted in place when it is first asked, then searched by bisection. In all 16
-bytes for a key and 2 % for the chunks, and 512 KiB for the last chunks of the parts.
+as its 96-bit BLAKE2b digest, keyed with random bytes so that nobody can prepare two keys that
+collide; that some of 100 million do is as likely as 1 in 10 million million. The digests stand in
+256 parts by their first byte, each a list of chunks of 4 KiB that never move: a part is sorted in
+place when it is first asked, then searched by bisection. In all 12 bytes for a key and 2 % for the
+chunks, and 512 KiB for the last chunks of the parts.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from typing import Any, TypeAlias
 
 from cdds.model import DataFile
 
-_DIGEST = 16
+_DIGEST = 12
 _PARTS = 256
-_CHUNK = 4096
+_CHUNK = 341 * _DIGEST
 
 Key: TypeAlias = str | int
 """A key of a record: a text, or a whole number."""
