@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _PAUSE = 0.01
 _PATIENCE = 60.0
@@ -13,7 +13,10 @@ _PATIENCE = 60.0
 
 @contextmanager
 def interrupted(when: Callable[[], bool]) -> Iterator[None]:
-    """Interrupt the main thread once, when something is so; it is asked on another thread."""
+    """Interrupt the main thread once, when something is so; it is asked on another thread.
+
+    If it is not so in a minute it is interrupted all the same, so that no test waits for ever.
+    """
     struck, is_over = threading.Event(), threading.Event()
 
     def strike(*_: object) -> None:
@@ -22,7 +25,8 @@ def interrupted(when: Callable[[], bool]) -> Iterator[None]:
             raise KeyboardInterrupt
 
     def send() -> None:
-        wait_until(lambda: is_over.is_set() or when())
+        with suppress(AssertionError):
+            wait_until(lambda: is_over.is_set() or when())
         while not struck.is_set() and not is_over.wait(_PAUSE):  # one may come before it waits
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 

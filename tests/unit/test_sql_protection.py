@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
@@ -398,6 +399,26 @@ def test_an_interrupt_ends_a_query_that_takes_long(urls: Any) -> None:
             list(snapshot.lines("first"))
         wait_until(lambda: watching.execute(running).fetchone() == (0,))
     assert "cdds-read-ahead" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.parametrize("rows", ["max(i) AS x", "i AS x", "'2025' || i AS at"])
+def test_an_interrupt_strikes_in_what_sqlite_calls_back(urls: Any, rows: str) -> None:
+    """SQLite takes an exception of such a function for a failed statement."""
+    query = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {rows} FROM n"
+    source = Sql(urls("sqlite"), call=query, timeout=None)
+    never = Selection(Timeframe(datetime(2030, 1, 1, tzinfo=UTC)))
+
+    def is_reading() -> bool:
+        frame = sys._current_frames()[threading.main_thread().ident or 0]
+        return "lines" in [each.f_code.co_name for each, _ in traceback.walk_stack(frame)]
+
+    with (
+        pytest.raises(KeyboardInterrupt),
+        interrupted(when=is_reading),
+        source.snapshot(_RELATED, never if "at" in rows else Selection()) as snapshot,
+    ):
+        for _ in snapshot.lines("call"):
+            pass
 
 
 def test_rows_that_are_half_read_end_with_the_snapshot(urls: Any) -> None:

@@ -6,13 +6,12 @@ Place: what a source of SQL hands to the exporter: lines, counts and sizes.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
-
-import orjson
 
 from cdds.errors import SourceError
 from cdds.model import Selection
@@ -85,7 +84,7 @@ class SqlSnapshot:
     def records(self, data_file: str) -> Iterator[dict[str, Any]]:
         """Yield the selected rows one by one; the exporter takes `lines` instead."""
         for lines in self.lines(data_file):
-            yield from map(orjson.loads, io.BytesIO(lines.data))
+            yield from map(json.loads, io.BytesIO(lines.data))  # which reads any number and escape
 
     def count(self, data_file: str) -> int:
         """Return how many rows of a data file are selected; the database counts them.

@@ -117,7 +117,8 @@ class SQLiteSnapshot:
     def value(self, statement: str, within: timedelta | None = None) -> Any:
         """Return the one value that a statement finds."""
         self._begin(within)
-        return self._driver.execute(statement).fetchone()[0]
+        with self._interruptible():
+            return self._driver.execute(statement).fetchone()[0]
 
     def estimate(self, query: str) -> float:
         """Return how many rows a query finds: SQLite does not guess."""
@@ -198,10 +199,25 @@ class SQLiteSnapshot:
             statement += f" LIMIT {limit}"
         shapes = _Shapes(columns)
         self._begin()
-        with closing(self._driver.execute(statement)) as cursor:
+        with self._interruptible(), closing(self._driver.execute(statement)) as cursor:
             for row in cursor:  # one by one, for each may be large
                 yield orjson.dumps(shapes.record(row), None, orjson.OPT_APPEND_NEWLINE)
                 self._begin()
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let Ctrl-C be Ctrl-C where it strikes what SQLite calls back, which takes it for a no.
+
+        Raises:
+            KeyboardInterrupt: it was neither too late nor anything that those raise themselves.
+        """
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            is_stopped = str(error) == "interrupted" and not self._is_late()
+            if is_stopped or str(error) == "user-defined function raised exception":
+                raise KeyboardInterrupt from None
+            raise
 
     def _begin(self, within: timedelta | None = None) -> None:
         self._until = time.monotonic() + min(self._timeout, _seconds(within))
