@@ -1,0 +1,65 @@
+"""Reads the MIME headers before an S/MIME message (RFC 8551, section 3; RFC 2045).
+
+Place: beside `recognition`, which finds where they end. It looks for how the body is encoded, and
+refuses bodies that are something else than one message of CMS, such as ``multipart/mixed``.
+"""
+
+from __future__ import annotations
+
+from email.message import Message
+from email.parser import BytesHeaderParser
+
+from cdds.errors import MessageError
+from cdds.location import printable
+
+_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_PLAIN_ENCODINGS = frozenset({"binary", "8bit", "7bit"})
+
+
+def is_base64(headers: bytes, first: int | None) -> bool:
+    """Tell whether the body of a message is base64, or the octets themselves.
+
+    Args:
+        headers: the header lines.
+        first: the body's first octet, if it has one; it decides where the headers do not say.
+
+    Raises:
+        MessageError: the headers are not those of an S/MIME message, or contradict each other.
+    """
+    message = BytesHeaderParser().parsebytes(headers)
+    kind, encoding = _only(message, "Content-Type"), _only(message, "Content-Transfer-Encoding")
+    if kind is None:
+        raise MessageError("the message is not recognised: it is neither S/MIME, PEM nor DER")
+    _check_type(message)
+    word = (encoding or "").partition("(")[0].strip().lower()
+    if word == "base64":
+        return True
+    if encoding is not None and word not in _PLAIN_ENCODINGS:
+        raise MessageError(
+            f"the Content-Transfer-Encoding {_shown(word)} of the message is not read; "
+            "base64 and binary are"
+        )
+    return encoding is None and first != 0x30
+
+
+def _only(message: Message, name: str) -> str | None:
+    found = message.get_all(name, [])
+    if len(found) > 1:
+        raise MessageError(f"the message has {len(found)} headers {name}, and may have one")
+    return str(found[0]) if found else None
+
+
+def _check_type(message: Message) -> None:
+    kind = message.get_content_type()
+    if kind in _TYPES:
+        return
+    name = message.get_filename() or ""
+    if kind != "application/octet-stream" or not name.lower().endswith(".p7m"):
+        raise MessageError(
+            f"the message is of type {_shown(kind)}, not application/pkcs7-mime; "
+            "give the part of it that is encrypted"
+        )
+
+
+def _shown(text: str) -> str:
+    return printable(text[:80])
