@@ -149,6 +149,12 @@ def test_what_a_source_raises_passes_through(holders: Holders) -> None:
     assert not content.is_verified
 
 
+def test_a_path_is_no_message(holders: Holders, tmp_path: Path) -> None:
+    for path in (tmp_path, str(tmp_path)):
+        with pytest.raises(JobError, match="open its file"):
+            Envelope.decrypt(path, key=holders[0].key)  # type: ignore[arg-type]
+
+
 def test_a_content_is_read_once(holders: Holders) -> None:
     content = Envelope.decrypt(sealed(holders[0].certificate), key=holders[0].key)
     list(content.iter_unverified())
@@ -259,6 +265,27 @@ def test_a_subject_key_identifier_says_which_recipient(holders: Holders, issue: 
     message = by_hand.enveloped(by_hand.recipients(other, meant))
     assert opened(message, key=key, certificates=certificate) == b"content"
     assert inspect_message(message).recipients[1].subject_key_identifier == identifier.digest
+
+
+def test_a_certificate_without_identifier_is_found_by_that_of_its_key(holders: Holders) -> None:
+    """RFC 5280, section 4.2.1.2, the first way."""
+    key, certificate = holders[0].key, holders[0].certificate
+    digest = x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
+    infos = by_hand.recipients(by_hand.recipient(by_hand.wrapped(key), identifier=digest))
+    assert opened(by_hand.enveloped(infos), key=key, certificates=certificate) == b"content"
+
+
+def test_recipients_that_are_not_read_do_no_harm_to_others(holders: Holders) -> None:
+    key = holders[0].key
+    unknown = by_hand.recipient(by_hand.wrapped(key), by_hand.algorithm("1.2.3.4"))
+    infos = [ber.tlv(0xA1, ber.integer(3)), unknown, by_hand.recipient(by_hand.wrapped(key))]
+    message = by_hand.enveloped(by_hand.recipients(*infos))
+    assert opened(message, key=key) == b"content"
+    assert [str(r.key_transport or r.kind) for r in inspect_message(message).recipients] == [
+        "key agreement",
+        "1.2.3.4",
+        "pkcs1v15",
+    ]
 
 
 class Hsm:
@@ -576,6 +603,8 @@ UNRECOGNISED = {
     "one long line": (b"x" * 1_000_000, "not recognised"),
     "bare base64": (BODY[1:], "not recognised"),
     "multipart": (b"Content-Type: multipart/mixed; boundary=x\n\n--x", "multipart/mixed"),
+    "a header of many parts": (TYPE[:-1] + b";a=b" * 50_000 + b"\n" + BODY, "longer than"),
+    "headers of many lines": (TYPE[:-1] + b";\n a=b" * 30_000 + b"\n" + BODY, "longer than"),
     "two types": (TYPE + TYPE + BODY, "2 headers Content-Type"),
     "quoted-printable": (
         TYPE + b"Content-Transfer-Encoding: quoted-printable\n" + BODY,

@@ -32,7 +32,7 @@ END_OF_CONTENTS = 0x00
 _OVERHEAD = 32  # of octets that an element is counted as beside its contents
 _LOOKED_AT = 64 * 1024
 _MAX_LENGTH_OCTETS = 8
-_MAX_ARC_OCTETS = 64
+_MAX_NUMBER_OCTETS = 64
 
 
 class Octets:
@@ -114,14 +114,14 @@ class Element:
     def integer(self) -> int:
         """Return the number that an INTEGER is (X.690, 8.3)."""
         octets = self.primitive(ber.INTEGER)
-        if not 0 < len(octets) <= _MAX_ARC_OCTETS:
+        if not 0 < len(octets) <= _MAX_NUMBER_OCTETS:
             malformed("a number is missing or far too large")
         return int.from_bytes(octets, "big", signed=True)
 
     def object_identifier(self) -> str:
         """Return an OBJECT IDENTIFIER as numbers with dots (X.690, 8.19)."""
         octets = self.primitive(ber.OBJECT_IDENTIFIER)
-        if not 0 < len(octets) <= _MAX_ARC_OCTETS or octets[-1] & 0x80:
+        if not 0 < len(octets) <= _MAX_NUMBER_OCTETS or octets[-1] & 0x80:
             malformed("an object identifier is missing, cut off or far too long")
         arcs, arc = [], 0
         for octet in octets:
@@ -158,6 +158,7 @@ class Parser:
         self._octets = octets
         self._scopes = [_Scope(None, None)]
         self._room = MAX_KEPT
+        self._elements = 0  # how many more the one that is being read may hold
 
     def at_end(self) -> bool:
         """Tell whether the value that was entered last holds no more."""
@@ -188,7 +189,8 @@ class Parser:
 
     def element(self) -> Element:
         """Take the next value as a whole."""
-        return self._element([MAX_ELEMENTS])
+        self._elements = MAX_ELEMENTS
+        return self._element()
 
     def skip(self) -> None:
         """Pass over the next value, whatever its size."""
@@ -272,18 +274,18 @@ class Parser:
             left -= len(piece)
             yield piece
 
-    def _element(self, left: list[int]) -> Element:
+    def _element(self) -> Element:
         tag, length = self._header()
-        left[0] -= 1
+        self._elements -= 1
         self._room -= _OVERHEAD + (0 if tag & CONSTRUCTED else length or 0)
-        if left[0] < 0 or self._room < 0:
+        if self._elements < 0 or self._room < 0:
             malformed("its header is too large")
         if not tag & CONSTRUCTED:
             return Element(tag, self._octets.take(length or 0))
         self._enter(length)
         children: list[Element] = []
         while not self.at_end():
-            children.append(self._element(left))
+            children.append(self._element())
         self.leave()
         return Element(tag, tuple(children))
 

@@ -79,7 +79,9 @@ class Content:
         may be anything. And where the message is not authenticated
         (`MessageHeader.is_authenticated`), it may be anything even then: somebody may have
         changed it, and about one wrong key in 256 gives garbage without an error. Then only
-        something within the content can tell, such as the digests of an archive.
+        something within the content can tell, such as the digests of an archive. Whoever can
+        change a message can also make one that is not authenticated of one that was: ask
+        `is_verified`, not what was expected.
 
         Raises:
             DecryptionError: the key is wrong, or the content damaged; usually known only at the

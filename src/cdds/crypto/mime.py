@@ -7,13 +7,15 @@ refuses bodies that are something else than one message of CMS, such as ``multip
 from __future__ import annotations
 
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 
+from cdds.crypto.ber import SEQUENCE
 from cdds.errors import MessageError
 from cdds.location import printable
 
 _TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _PLAIN_ENCODINGS = frozenset({"binary", "8bit", "7bit"})
+_LONGEST = 4096
 
 
 def is_base64(headers: bytes, first: int | None) -> bool:
@@ -26,35 +28,37 @@ def is_base64(headers: bytes, first: int | None) -> bool:
     Raises:
         MessageError: the headers are not those of an S/MIME message, or contradict each other.
     """
-    message = BytesHeaderParser().parsebytes(headers)
-    kind, encoding = _only(message, "Content-Type"), _only(message, "Content-Transfer-Encoding")
-    if kind is None:
-        raise MessageError("the message is not recognised: it is neither S/MIME, PEM nor DER")
-    _check_type(message)
-    word = (encoding or "").partition("(")[0].strip().lower()
+    message = HeaderParser().parsestr(headers.decode("latin-1"))
+    _check_type(_only(message, "Content-Type"), _only(message, "Content-Disposition") or "")
+    encoding = _only(message, "Content-Transfer-Encoding")
+    if encoding is None:
+        return first != SEQUENCE
+    word = encoding.partition("(")[0].strip().lower()
     if word == "base64":
         return True
-    if encoding is not None and word not in _PLAIN_ENCODINGS:
-        raise MessageError(
-            f"the Content-Transfer-Encoding {_shown(word)} of the message is not read; "
-            "base64 and binary are"
-        )
-    return encoding is None and first != 0x30
+    if word in _PLAIN_ENCODINGS:
+        return False
+    raise MessageError(
+        f"the Content-Transfer-Encoding {_shown(word)} of the message is not read; "
+        "base64 and binary are"
+    )
 
 
 def _only(message: Message, name: str) -> str | None:
-    found = message.get_all(name, [])
+    found: list[str] = message.get_all(name, [])
     if len(found) > 1:
         raise MessageError(f"the message has {len(found)} headers {name}, and may have one")
-    return str(found[0]) if found else None
+    if found and len(found[0]) > _LONGEST:
+        raise MessageError(f"the header {name} of the message is longer than {_LONGEST} characters")
+    return found[0] if found else None
 
 
-def _check_type(message: Message) -> None:
-    kind = message.get_content_type()
-    if kind in _TYPES:
-        return
-    name = message.get_filename() or ""
-    if kind != "application/octet-stream" or not name.lower().endswith(".p7m"):
+def _check_type(content_type: str | None, disposition: str) -> None:
+    if content_type is None:
+        raise MessageError("the message is not recognised: it is neither S/MIME, PEM nor DER")
+    kind = content_type.partition(";")[0].strip().lower()
+    is_called_p7m = ".p7m" in f"{content_type};{disposition}".lower()
+    if kind not in _TYPES and not (kind == "application/octet-stream" and is_called_p7m):
         raise MessageError(
             f"the message is of type {_shown(kind)}, not application/pkcs7-mime; "
             "give the part of it that is encrypted"

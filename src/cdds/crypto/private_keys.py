@@ -37,7 +37,10 @@ _LENGTH_TRIES = 128
 
 @runtime_checkable
 class KeyDecryptor(Protocol):
-    """A private key that only decrypts: in an HSM, in a KMS, or anywhere else."""
+    """A private key that only decrypts: in an HSM, in a KMS, or anywhere else.
+
+    Give its certificate too: otherwise it is asked for each recipient of a message.
+    """
 
     def decrypt(self, encrypted_key: bytes, algorithm: KeyTransportIdentifier) -> bytes:
         """Return a content key, decrypted.

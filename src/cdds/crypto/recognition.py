@@ -9,6 +9,7 @@ spaces and tabs; anything else in it is refused, and so is anything after its en
 from __future__ import annotations
 
 import binascii
+import os
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -17,8 +18,9 @@ from typing import BinaryIO, Literal, NoReturn, TypeAlias
 import attrs
 import pybase64
 
+from cdds.crypto import ber
 from cdds.crypto.mime import is_base64
-from cdds.errors import MessageError
+from cdds.errors import JobError, MessageError
 
 Form: TypeAlias = Literal["smime", "pem", "der"]
 """How a message is written down; ``"der"`` is BER too."""
@@ -30,7 +32,6 @@ MAX_MIME_HEADERS = 256 * 1024
 READ_SIZE = 256 * 1024
 """The bytes that are worked on at once."""
 
-_SEQUENCE = b"\x30"
 _SPACE = b" \t\r\n"
 _BEGIN = b"-----BEGIN "
 _PEM_BEGIN = re.compile(rb"-----BEGIN (CMS|PKCS7)-----[ \t]*\r?\n")
@@ -57,10 +58,11 @@ def recognised(message: MessageSource) -> Recognised:
 
     Raises:
         MessageError: the form is none of them, now or while the octets are read.
+        JobError: it is a path; nothing is opened here.
     """
     pieces = _regular(message)
     head = next(pieces, b"")
-    if head.startswith(_SEQUENCE):
+    if head.startswith(bytes([ber.SEQUENCE])):
         return Recognised("der", chain([head], pieces))
     head = _after_blank_lines(head, pieces)
     if head.startswith(_BEGIN):
@@ -79,8 +81,9 @@ def _regular(message: MessageSource) -> Iterator[bytes]:
     started: list[bytes] = []
     size = 0
     for piece in _given(message):
-        started.append(bytes(piece))  # its owner may use the buffer again
-        size += len(piece)
+        # The owner of another buffer may use it again.
+        started.append(piece if isinstance(piece, bytes) else bytes(memoryview(piece)))
+        size += len(started[-1])
         if size >= READ_SIZE:
             yield b"".join(started)
             started, size = [], 0
@@ -89,6 +92,8 @@ def _regular(message: MessageSource) -> Iterator[bytes]:
 
 
 def _given(message: MessageSource) -> Iterable[bytes | memoryview]:
+    if isinstance(message, (str, os.PathLike)):
+        raise JobError("a message is given as bytes or as a binary file; open its file first")
     if isinstance(message, (bytes, bytearray, memoryview)):
         view = memoryview(message).cast("B")
         return (view[start : start + READ_SIZE] for start in range(0, len(view), READ_SIZE))
@@ -118,15 +123,12 @@ def _pem_label(head: bytes) -> tuple[bytes, bytes]:
 
 def _mime_headers(head: bytes, pieces: Iterator[bytes]) -> tuple[bytes, bytes]:
     """Return the header lines, and what is at hand of the body."""
-    while (end := _END_OF_HEADERS.search(head)) is None:
+    while (end := _END_OF_HEADERS.search(head, 0, MAX_MIME_HEADERS)) is None:
         more = next(pieces, None)
         if more is None or len(head) > MAX_MIME_HEADERS:
             raise MessageError("the message is not recognised: it is neither S/MIME, PEM nor DER")
         head += more
-    body = head[end.end() :]
-    if not body:
-        body = next(pieces, b"")
-    return head[: end.start()], body
+    return head[: end.start()], head[end.end() :] or next(pieces, b"")
 
 
 def _up_to_pem_end(pieces: Iterator[bytes], label: bytes) -> Iterator[bytes]:
@@ -158,9 +160,9 @@ def _from_base64(pieces: Iterator[bytes]) -> Iterator[bytes]:
         text = rest + _without_space(piece)
         cut = len(text) - len(text) % 4
         rest = text[cut:]
+        if ended and text:
+            _bad_base64()
         if cut:
-            if ended:
-                _bad_base64()
             yield _decoded(text[:cut])
             ended = text[cut - 1] == ord("=")
     if rest:

@@ -212,7 +212,7 @@ def _issuer(certificate: x509.Certificate) -> bytes:
 def _key_identifier(certificate: x509.Certificate) -> bytes:
     """Return what a certificate's key is called by (RFC 5280, section 4.2.1.2)."""
     try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        extensions = certificate.extensions
+        return extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except (x509.ExtensionNotFound, ValueError):
-        return b""  # the message then says issuer and serial number
-    return extension.value.digest
+        return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
