@@ -637,6 +637,18 @@ def test_what_is_no_message_is_refused(name: str, step: int) -> None:
         _read_all(cut(message, step))
 
 
+@pytest.mark.parametrize("first_size", [100, 262_144])
+def test_base64_has_one_end_wherever_it_is_cut(first_size: int) -> None:
+    """Two texts, each with its padding, are not one, though their octets would be."""
+    octets = by_hand.enveloped(recipient_infos(), bytes(2 * first_size))
+    first, second = octets[:first_size], octets[first_size:]
+    pieces = [TYPE + b"\n" + base64.b64encode(first), base64.b64encode(second)]
+    assert pieces[0].endswith(b"=")
+    for message in (pieces, [b"".join(pieces)]):
+        with pytest.raises(MessageError, match="base64"):
+            _read_all(message)
+
+
 def _read_all(message: Iterable[bytes]) -> None:
     """Read a message whose recipients do not matter, to its end."""
 
