@@ -24,6 +24,8 @@ Place: at the ground; everything above may import it. It holds no logic.
     │       └── TooManyRejects   more records were rejected than the job allows
     ├── ArchiveError             an archive would break a limit of the ZIP format
     ├── EnvelopeError            a message would break a limit of its cipher
+    │   ├── MessageError         a message is malformed, or is of a kind that is not read
+    │   └── DecryptionError      the key is wrong or the content damaged; which is not told
     ├── SinkError                the storage refused or failed, writing, reading or removing
     │   ├── ArtifactExists       the name is taken; nothing is ever overwritten
     │   └── ArtifactMissing      there is nothing of that name to be read
@@ -169,6 +171,18 @@ class ArchiveError(CddsError):
 
 class EnvelopeError(CddsError):
     """A message would break a limit of its cipher."""
+
+
+class MessageError(EnvelopeError):
+    """An encrypted message is malformed, cut off, or of a kind that is not read here."""
+
+
+class DecryptionError(EnvelopeError):
+    """The key is wrong, or the content was changed or is damaged.
+
+    Which of them it is, is never told: whoever can try and learn it might decrypt what is not
+    theirs.
+    """
 
 
 class SinkError(CddsError):

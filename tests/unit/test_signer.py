@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    pkcs12,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,7 +110,7 @@ def test_who_is_trusted_by_the_system_cannot_forge(
     assert not verifies(judge, tmp_path, b"content", signature, issue("Signer", key=rsa_key))
 
 
-@pytest.mark.parametrize("form", ["path", "text", "bytes", "der", "value"])
+@pytest.mark.parametrize("form", ["path", "text", "bytes", "der", "pkcs12", "value"])
 @pytest.mark.parametrize("password", [None, b"secret"])
 def test_a_key_is_read_from_anything(
     tmp_path: Path, issue: Issue, rsa_key: rsa.RSAPrivateKey, form: str, password: bytes | None
@@ -123,6 +124,7 @@ def test_a_key_is_read_from_anything(
         "text": str(path),
         "bytes": path.read_bytes(),
         "der": rsa_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, protection),
+        "pkcs12": pkcs12.serialize_key_and_certificates(None, rsa_key, None, None, protection),
         "value": rsa_key,
     }[form]
     signer = Signer.load(key, issue("Signer"), password)

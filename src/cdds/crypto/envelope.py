@@ -20,9 +20,12 @@ from typing import Literal, TypeAlias
 import attrs
 
 from cdds.crypto import ber, framing
-from cdds.crypto.certificates import Recipient, load_recipients
+from cdds.crypto.certificates import CertificateSource, Recipient, load_recipients
 from cdds.crypto.content import BLOCK, CipherName, ContentCipher, Encryption, new_cipher
+from cdds.crypto.decryption import Content, decrypt
+from cdds.crypto.private_keys import DecryptionKeySource
 from cdds.crypto.recipients import KeyTransport, recipient_infos
+from cdds.crypto.recognition import MessageSource
 from cdds.errors import EnvelopeError
 from cdds.model import one_of
 
@@ -109,6 +112,42 @@ class Envelope:
                 return framing.pem(message, "PKCS7" if is_old else "CMS")
             case "der":
                 return framing.der(message)
+
+    @staticmethod
+    def decrypt(
+        message: MessageSource,
+        *,
+        key: DecryptionKeySource | None = None,
+        keys: Iterable[DecryptionKeySource] = (),
+        password: bytes | None = None,
+        certificates: CertificateSource | Iterable[CertificateSource] = (),
+    ) -> Content:
+        """Return the content of an encrypted message, whoever made it, of any size.
+
+        The form is told by the content: S/MIME (RFC 8551), PEM (RFC 7468), DER or BER. Read are
+        EnvelopedData with AES-CBC (RFC 5652, RFC 3565) and AuthEnvelopedData with AES-GCM
+        (RFC 5083, RFC 5084), for recipients with RSA keys, by PKCS#1 v1.5 or OAEP.
+
+        Args:
+            message: its bytes, whole or in pieces, or a binary file.
+            key: the private key: a path, or the bytes of a file (PKCS#1, PKCS#8 or PKCS#12, in
+                PEM or DER), an `RSAPrivateKey`, or a `KeyDecryptor` for a key in an HSM or a KMS.
+            keys: several of them, where it may be any, as after a rotation.
+            password: what those keys are encrypted with that are.
+            certificates: the key's certificate, or several: only the recipients whom they name
+                are tried then. That is faster, and safer where messages come from anybody.
+
+        Raises:
+            CertificateError: a key or a certificate cannot be read, or they do not belong together.
+            MessageError: the message is malformed, or is of a kind that is not read.
+            JobError: no key was given.
+
+        >>> with open("message.smime", "rb") as file:
+        ...     content = Envelope.decrypt(file, key="recipient.key")
+        ...     for piece in content.iter_unverified():  # read there what is not proven
+        ...         ...
+        """
+        return decrypt(message, key=key, keys=keys, password=password, certificates=certificates)
 
     def _message(
         self, cipher: ContentCipher, content: Iterable[bytes | memoryview]

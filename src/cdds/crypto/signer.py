@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from cdds.crypto.certificates import MIN_KEY_BITS, check_validity, load_chain, read_file
+from cdds.crypto.certificates import MIN_KEY_BITS, check_validity, load_chain
+from cdds.crypto.private_keys import load_private_key
 from cdds.errors import CertificateError
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -25,7 +26,6 @@ KeySource: TypeAlias = "str | os.PathLike[str] | bytes | PrivateKey"
 """A path, PEM or DER bytes, or a private key."""
 SignerCertificate: TypeAlias = "str | os.PathLike[str] | bytes | x509.Certificate"
 
-_PEM_START = b"-----BEGIN "
 _OPTIONS = (
     pkcs7.PKCS7Options.DetachedSignature,
     pkcs7.PKCS7Options.Binary,
@@ -125,25 +125,9 @@ def _key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
 
 
 def _load_key(source: KeySource, password: bytes | None) -> PrivateKey:
-    origin = "the signing key"
-    if isinstance(source, (str, os.PathLike)):
-        origin = os.fspath(source)
-        source = read_file(origin, "signing key")
-    if not isinstance(source, bytes):
+    if not isinstance(source, (str, os.PathLike, bytes)):
         return source
-    if password is not None and not isinstance(password, bytes):
-        raise CertificateError("a password is given as bytes")
-    load = (
-        serialization.load_pem_private_key
-        if _PEM_START in source
-        else serialization.load_der_private_key
-    )
-    try:
-        key = load(source, password)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # its text may tell of the password
-        raise CertificateError(
-            f"{origin} cannot be read: it is no private key, or its password is missing or wrong"
-        ) from None
+    key, _, origin = load_private_key(source, (password,), "signing key")
     if not isinstance(key, PrivateKey):
         raise CertificateError(f"{origin} must be an RSA or an elliptic curve private key")
     return key
