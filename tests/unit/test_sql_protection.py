@@ -121,13 +121,11 @@ def test_the_cursor_is_one_of_the_server(urls: Any) -> None:
         first = next(parts)
         driver: Any = snapshot._session.connection.connection.driver_connection
         rows = driver.execute("SELECT statement FROM pg_cursors").fetchall()
-        with connected(url) as connection:
-            state = connection.execute(
-                "SELECT state FROM pg_stat_activity WHERE pid = %s", [driver.info.backend_pid]
-            ).fetchone()
         assert len(rows) == 1
         assert "DECLARE cdds_rows_" in rows[0][0]
-        assert state[0] == "idle in transaction"
+        state = f"SELECT state FROM pg_stat_activity WHERE pid = {driver.info.backend_pid}"
+        with connected(url) as connection:  # it waits, once it has made the next rows
+            wait_until(lambda: connection.execute(state).fetchone() == ("idle in transaction",))
         assert first.count < 1500
         assert driver.execute("SHOW transaction_read_only").fetchone() == ("on",)
         assert driver.execute("SHOW transaction_isolation").fetchone() == ("repeatable read",)

@@ -149,8 +149,10 @@ class SQLiteSnapshot:
         if start is None and end is None:
             return None
         borders = ("NULL" if border is None else _since_epoch(border) for border in (start, end))
-        # One call for a row: SQLite would make each call that an expression has.
-        return "cdds_is_within({}, {}, {})".format(first, *borders)
+        # One call for a row: SQLite would make each call that an expression has. And bytes, for a
+        # text that is no UTF-8 would fail it.
+        value = f"CASE typeof({first}) WHEN 'text' THEN CAST({first} AS BLOB) END"
+        return "cdds_is_within({}, {}, {})".format(value, *borders)
 
     def ascii_lower(self, column: Column) -> str:
         """Return a column as a text whose ASCII letters are small."""
@@ -363,12 +365,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def _is_within(value: Any, start: int | None, end: int | None) -> bool:
-    """Tell whether a text is a moment in a span of microseconds, or none at all."""
-    if not isinstance(value, str):
+def _is_within(value: bytes | None, start: int | None, end: int | None) -> bool:
+    """Tell whether a text is a moment in a span of microseconds, or none at all.
+
+    In a database of UTF-16 none is, so that all are read, and the exporter selects.
+    """
+    if value is None:
         return True
     try:
-        moment = _since_epoch(parse_timestamp(value))
+        moment = _since_epoch(parse_timestamp(value.decode()))
     except (ValueError, OverflowError):
         return True
     return (start is None or start <= moment) and (end is None or moment < end)
