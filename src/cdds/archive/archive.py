@@ -9,12 +9,13 @@ against forgery.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from isal import isal_zlib
 
 from cdds.archive.ends import read_end
 from cdds.archive.entries import ArchivedEntry, Limits, read_entries
+from cdds.archive.faults import shown
 from cdds.archive.inflate import (
     SYNC_FLUSH,
     Block,
@@ -23,7 +24,6 @@ from cdds.archive.inflate import (
     inflate,
     inflate_blocks,
 )
-from cdds.archive.names import shown
 from cdds.archive.parts import Part, Parts
 from cdds.errors import ArchiveError
 
@@ -60,7 +60,7 @@ class Archive:
         block_offsets: BlockOffsets | None = None,
         start: int = 0,
         threads: int | None = None,
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes]:
         """Yield the data of an entry; the last piece comes only when size and CRC-32 are right.
 
         Args:
@@ -125,7 +125,7 @@ class Archive:
                     "another archive: no deflate block ends where the block offsets say"
                 )
 
-    def _reported(self, entry: ArchivedEntry, data: Iterator[bytes]) -> Iterator[bytes]:
+    def _reported(self, entry: ArchivedEntry, data: Iterator[bytes]) -> Generator[bytes]:
         """Yield data; what is found wrong with them is told with the entry and its parts."""
         try:
             yield from data

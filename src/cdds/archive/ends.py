@@ -63,8 +63,8 @@ def read_end(parts: Parts) -> End:
     """
     at = _find(parts)
     fields = _Fields(*_END.unpack(parts.read(at, _END.size))[1:-1])
-    before = parts.read(max(0, at - _LOCATOR.size), min(at, _LOCATOR.size))
-    if before[:4] == b"PK\x06\x07":
+    before = parts.read(at - _LOCATOR.size, _LOCATOR.size) if at >= _LOCATOR.size else b""
+    if before.startswith(b"PK\x06\x07"):
         at -= _LOCATOR.size
         fields, at = _zip64(parts, fields, _LOCATOR.unpack(before), at)
     _check_belonging(parts, fields, at)

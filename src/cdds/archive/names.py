@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from cdds.errors import ArchiveError
+from cdds.archive.faults import unsafe
 
-_LONGEST_SHOWN = 120
 _MAX_PART = 255  # bytes that a file system takes for one step of a path
 
 # Control characters, half surrogates, ends of lines, and what turns the direction of writing.
@@ -24,12 +23,6 @@ _DEVICE = re.compile(
 )
 
 
-def shown(name: str) -> str:
-    """Return a name as it can stand in a message: escaped, quoted, and not too long."""
-    text = ascii(name)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-
-
 def check_name(name: str) -> None:
     """Refuse a name that is no plain relative path, with ``/``; one at its end means a folder.
 
@@ -38,10 +31,7 @@ def check_name(name: str) -> None:
     """
     fault = _fault(name)
     if fault is not None:
-        raise ArchiveError(
-            f"entry {shown(name)} {fault}, so it is unsafe to extract (APPNOTE 4.4.17); "
-            "nothing was read from the archive"
-        )
+        raise unsafe(name, fault, "4.4.17")
 
 
 def identity(name: str) -> str:
