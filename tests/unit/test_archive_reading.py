@@ -95,6 +95,42 @@ def test_what_we_pack_comes_out(packed: Packed, data: st.DataObject) -> None:
             assert b"".join(pieces) == expected[start:]
 
 
+LAYOUTS = {
+    "a directory over several segments": ([(f"entry {n:05}", b"x") for n in range(3000)], SMALLEST),
+    "a directory in a segment of its own": ([("a", noise(19_000_000))], 20_000_000),
+    "the border within a descriptor": ([("a", bytes(1_400_000)), ("b", noise(70_000))], SMALLEST),
+}
+
+
+@pytest.mark.parametrize(("files", "split_size"), LAYOUTS.values(), ids=LAYOUTS)
+def test_sets_of_any_layout_come_out(files: list[tuple[str, bytes]], split_size: int) -> None:
+    packed = Packed.of(dict(files), split_size=split_size)
+    assert len(packed.parts) > 1
+    assert read(*packed.parts) == packed.files
+
+
+def test_a_set_of_more_parts_than_16_bits_count_comes_out() -> None:
+    """Disk numbers stand in the Zip64 fields then; such small segments are made for this alone."""
+    packager = Packager()
+    object.__setattr__(packager, "split_size", 200)
+    data = {"a": noise(66_000 * 200), "b": b"data", "c": noise(2_000_000)}
+    parts = saved(packager.pack([Entry(name, [data[name]]) for name in data]))
+    assert len(parts) > 2**16
+    archive = opened(*parts)
+    assert contents(archive) == data
+    with pytest.raises(ArchiveError, match=f"{len(parts)} parts"):
+        opened(*parts[:100], *parts[101:])
+
+
+def test_more_entries_than_16_bits_count_come_out() -> None:
+    names = [f"{number}" for number in range(66_000)]
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"")
+    assert [entry.name for entry in opened(stream.getvalue()).entries] == names
+
+
 @attrs.define
 class CountingPart:
     """A part that counts the bytes that are read."""

@@ -55,6 +55,7 @@ def packed(files: Iterable[tuple[str, bytes]], split_size: int | None = None) ->
 
 UNSAFE = ["/etc/passwd", "../up", "a/../../up", "..", ".", "./a", "a//b", "//server/share"]
 UNSAFE += ["a\\b", "\\\\server", "C:/x", "c:x", "a:stream", "/", "", "x" * 256, "a/" + "é" * 128]
+UNSAFE += ["/".join(["a" * 200] * 21)]
 UNSAFE += ["nul\0.txt", "a\nb", "a\x7f", "a\x1b[0m", "a\x85", "a\u202etxt.exe", "a\u2028b"]
 UNSAFE += ["CON", "nul", "a/Aux.txt", "com1", "LPT9.tar.gz", "com\u00b9", "CONIN$", "nul .txt"]
 UNSAFE += ["a.", "a ", "a. /b"]
@@ -444,6 +445,24 @@ def test_parts_of_an_archive_that_is_whole_by_itself_are_refused() -> None:
         opened(zipped(("b", b"other")), archive)
     with pytest.raises(ArchiveError, match="at least one part"):
         opened()
+
+
+def test_volumes_that_are_missing_repeated_or_swapped_are_refused() -> None:
+    """They have no numbers: the directory, or a header that is not where it should be, tells."""
+    archive = zipped(*((f"{number}", noise(40_000, number)) for number in range(10)))
+    volumes = [archive[at : at + 50_000] for at in range(0, len(archive), 50_000)]
+    assert len(read(*volumes)) == 10
+    for number in range(len(volumes) - 1):
+        rest = [*volumes[:number], *volumes[number + 1 :]]
+        with pytest.raises(ArchiveError, match="one of its parts is missing"):
+            opened(*rest)
+        with pytest.raises(ArchiveError, match="once more"):
+            opened(*rest[:3], rest[0], *rest[3:])
+        for other in range(number + 1, len(volumes) - 1):
+            swapped = list(volumes)
+            swapped[number], swapped[other] = volumes[other], volumes[number]
+            with pytest.raises(ArchiveError, match=r"part \d of \d does not fit"):
+                opened(*swapped)
 
 
 def test_parts_that_are_alike_are_no_repetition() -> None:

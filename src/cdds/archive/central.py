@@ -139,7 +139,11 @@ def _central(parts: Parts, window: _Window, end: End) -> Central:
 
 
 def _decoded(raw_name: bytes, flags: int) -> str:
-    """Return a name as text (4.4.4, bit 11, and appendix D)."""
+    """Return a name as text (4.4.4, bit 11, and appendix D).
+
+    Some writers put UTF-8 there without saying so. It is not guessed at: the name would then
+    depend on its letters.
+    """
     if not flags & UTF8:
         return raw_name.decode("cp437")
     try:

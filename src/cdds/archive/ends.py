@@ -139,7 +139,7 @@ def _check_belonging(parts: Parts, fields: _Fields, end: int) -> None:
     """Refuse a set that is not complete, or has more than belongs to it."""
     if fields.disk:
         _check_count(parts, fields.disk + 1)
-    elif len(parts) > 1 and fields.offset + fields.size == end - parts.starts[-1]:
+    elif parts.starts[-1] and fields.offset + fields.size == end - parts.starts[-1]:
         raise ArchiveError(
             f"part {len(parts)} is an archive by itself, so the other parts do not belong to it; "
             "give it alone"

@@ -34,7 +34,7 @@ class Limits:
     """
 
     entries: int = 100_000
-    directory: int = 64 * 1024 * 1024
+    directory: int = 16 * 1024 * 1024
     size: int | None = None
     ratio: int = 250
 
@@ -112,7 +112,7 @@ def _check_total(size: int, archive_size: int, limits: Limits) -> None:
 
 
 def _check_distinct(centrals: list[Central]) -> None:
-    seen: dict[str, Central] = {}
+    seen: dict[bytes, Central] = {}
     for central in centrals:
         first = seen.setdefault(identity(central.name), central)
         if first is not central:

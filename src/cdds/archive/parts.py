@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import accumulate, combinations
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 import attrs
@@ -104,7 +104,7 @@ class Parts:
             if len(isal_zlib.compress(sample)) > _DENSE:
                 seen.setdefault((part.size, sample), []).append(number)
         for alike in seen.values():
-            for one, other in combinations(alike, 2):
+            for one, other in pairwise(alike):
                 if self._are_equal(one, other):
                     raise ArchiveError(
                         f"part {other + 1} of {len(self)} is part {one + 1} once more; "
