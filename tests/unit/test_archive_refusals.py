@@ -360,6 +360,20 @@ def test_an_end_record_in_a_comment_is_refused() -> None:
             opened(stream.getvalue())
 
 
+@pytest.mark.parametrize("junk", [b"", b"junk"])
+@pytest.mark.parametrize("outer", [[], ["a"]])
+def test_an_end_record_in_a_comment_is_refused_whatever_follows(
+    outer: list[str], junk: bytes
+) -> None:
+    """The outer archive has entries or none, and the inner record is not at the very end."""
+    inner = zipped(("b", b"other"))
+    stream = io.BytesIO(zipped(*((name, b"data") for name in outer)))
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.comment = inner
+    with pytest.raises(ArchiveError, match="two ends"):
+        opened(stream.getvalue() + junk)
+
+
 @pytest.mark.parametrize("prefix", [b"#!/bin/sh\n", zipped(("b", b"other"))])
 def test_bytes_before_an_archive_that_moved_it_are_refused(prefix: bytes) -> None:
     with pytest.raises(ArchiveError, match="bytes were put before it"):

@@ -100,13 +100,28 @@ def _find(parts: Parts) -> int:
         )
     at = tail.find(_END_SIGNATURE)
     while at < last:
-        if at + _END.size <= length and at + _END.size + _END.unpack_from(tail, at)[-1] > last:
+        if _holds_in_comment(tail, at, last) and _ends_directory(parts, parts.size - length + at):
             raise ArchiveError(
                 "there are two ends of a central directory, one in the comment of the other "
                 "(APPNOTE 4.3.16); readers would find different entries"
             )
         at = tail.find(_END_SIGNATURE, at + 1)
     return parts.size - length + last
+
+
+def _holds_in_comment(tail: bytes, at: int, last: int) -> bool:
+    end = at + _END.size
+    return end <= len(tail) and end + int(_END.unpack_from(tail, at)[-1]) > last
+
+
+def _ends_directory(parts: Parts, at: int) -> bool:
+    """Say whether some reader may take this for the end of a directory, and not for data."""
+    fields = _Fields(*_END.unpack(parts.read(at, _END.size))[1:-1])
+    if at >= _LOCATOR.size and parts.read(at - _LOCATOR.size, 4) == b"PK\x06\x07":
+        return True
+    if not fields.size:
+        return not fields.entries
+    return at >= fields.size and parts.read(at - fields.size, 4) == b"PK\x01\x02"
 
 
 def _zip64(
