@@ -8,7 +8,9 @@ from pathlib import Path
 
 import attrs
 
-from cdds.archive import Archive, ArchivedEntry, BlockOffsets, Limits, PackedEntry, Segment
+from cdds.archive import Archive, ArchivedEntry, BlockOffsets, Entry, Limits, PackedEntry, Segment
+
+_BLOCK = 1_000_000
 
 
 @attrs.frozen
@@ -56,6 +58,11 @@ def read(*parts: bytes) -> dict[str, bytes]:
 def saved(segments: Iterable[Segment]) -> list[bytes]:
     """Return the bytes of each segment that a packager makes."""
     return [b"".join(segment.chunks) for segment in segments]
+
+
+def entry_of(name: str, data: bytes) -> Entry:
+    """Return an entry to pack that comes in blocks, so that a long one is streamed."""
+    return Entry(name, [data[at : at + _BLOCK] for at in range(0, len(data), _BLOCK)])
 
 
 def block_offsets(packed: PackedEntry) -> BlockOffsets:

@@ -21,9 +21,9 @@ import attrs
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from parts import block_offsets, contents, data_of, opened, opened_files, read, saved
+from parts import block_offsets, contents, data_of, entry_of, opened, opened_files, read, saved
 
-from cdds.archive import Archive, BlockOffsets, Entry, Limits, Packager, PackedEntry
+from cdds.archive import Archive, BlockOffsets, Limits, Packager, PackedEntry
 from cdds.errors import ArchiveError
 from cdds.model import Level
 
@@ -59,7 +59,7 @@ class Packed:
     def of(cls, files: dict[str, bytes], **options: Any) -> Packed:
         packed: dict[str, PackedEntry] = {}
         segments = Packager(**options).pack(
-            [Entry(name, [data]) for name, data in files.items()],
+            [entry_of(name, data) for name, data in files.items()],
             on_packed=lambda entry: packed.update({entry.name: entry}),
         )
         return cls(saved(segments), files, packed)
@@ -114,7 +114,7 @@ def test_a_set_of_more_parts_than_16_bits_count_comes_out() -> None:
     packager = Packager()
     object.__setattr__(packager, "split_size", 200)
     data = {"a": noise(66_000 * 200), "b": b"data", "c": noise(2_000_000)}
-    parts = saved(packager.pack([Entry(name, [data[name]]) for name in data]))
+    parts = saved(packager.pack([entry_of(name, data[name]) for name in data]))
     assert len(parts) > 2**16
     archive = opened(*parts)
     assert contents(archive) == data
@@ -328,7 +328,7 @@ def test_threads_end_with_the_reader(taken: int) -> None:
 
 def test_an_error_of_a_part_passes_through() -> None:
     """And one that gives too little is named."""
-    data = saved(Packager().pack([Entry("a", [noise(100_000)])]))[0]
+    data = saved(Packager().pack([entry_of("a", noise(100_000))]))[0]
 
     @attrs.define
     class Failing(CountingPart):

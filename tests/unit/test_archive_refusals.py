@@ -14,15 +14,26 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import accumulate, pairwise
 from typing import Any
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parts import MemoryPart, block_offsets, contents, data_of, opened, read, saved
+from parts import MemoryPart, block_offsets, contents, data_of, entry_of, opened, read, saved
 
-from cdds.archive import Archive, BlockOffsets, Entry, Limits, Packager
+from cdds.archive import Archive, BlockOffsets, Limits, Packager
+from cdds.archive.appnote import (
+    Directory,
+    Header,
+    Place,
+    Sizes,
+    central_header,
+    data_descriptor,
+    local_header,
+)
 from cdds.errors import ArchiveError
 
 KIB = 1024
@@ -47,7 +58,7 @@ def noise(size: int, seed: int = 0) -> bytes:
 
 
 def packed(files: Iterable[tuple[str, bytes]], split_size: int | None = None) -> list[bytes]:
-    entries = [Entry(name, [data]) for name, data in files]
+    entries = [entry_of(name, data) for name, data in files]
     return saved(Packager(split_size=split_size).pack(entries))
 
 
@@ -216,6 +227,78 @@ def test_headers_that_disagree_are_refused(local: int, central: int, value: byte
     for forged in (patched(archive, local, None, value), patched(archive, None, central, value)):
         with pytest.raises(ArchiveError, match=r"entry '[ab]'"):
             opened(forged)
+
+
+NOT_PLAIN = [(0, "encrypted"), (6, "encrypted"), (13, "encrypted"), (5, "patched")]
+
+
+@pytest.mark.parametrize(("bit", "kind"), NOT_PLAIN)
+def test_what_is_not_plain_data_is_unsupported(bit: int, kind: str) -> None:
+    """Encrypted in any way, or a patch."""
+    flags = struct.pack("<H", 1 << bit)
+    with pytest.raises(ArchiveError, match=f"{kind}.*unsupported"):
+        opened(patched(zipped(("a", b"data")), 6, 8, flags))
+
+
+def test_a_stored_entry_has_one_size() -> None:
+    with pytest.raises(ArchiveError, match="two different sizes"):
+        opened(patched(zipped(("a", b"data")), 22, 24, b"\x03\0\0\0"))
+
+
+def test_a_local_name_may_not_go_on() -> None:
+    """Where the directory's ends."""
+    archive = zipped(("a", b"data"))
+    with pytest.raises(ArchiveError, match="another name"):
+        opened(patched(archive, 26, None, b"\x02\0"))
+
+
+@pytest.mark.parametrize("name", ["described", "split zip64"])
+def test_a_descriptor_that_disagrees_is_refused(name: str) -> None:
+    """Whichever of its fields; its part is named where there are several."""
+    whole = b"".join(SMALL[name])
+    entry = opened(*SMALL[name]).entries[0]
+    at = entry.data_offset + entry.compressed_size
+    borders = [0, *accumulate(map(len, SMALL[name]))]
+    for field in (4, 8, 16):
+        changed = bytearray(whole)
+        changed[at + field] ^= 1
+        parts = [bytes(changed[a:b]) for a, b in pairwise(borders)]
+        where = "entry" if len(parts) == 1 else f"part {len(parts)} of {len(parts)}"
+        with pytest.raises(ArchiveError, match=f"{where}.*no descriptor"):
+            opened(*parts)
+
+
+@attrs.frozen
+class HugePart:
+    """A part of zeros, but for what is put somewhere."""
+
+    size: int
+    put: dict[int, bytes]
+
+    def read(self, offset: int, size: int, /) -> bytes:
+        data = bytearray(min(size, self.size - offset))
+        for at, value in self.put.items():
+            for number in range(max(at, offset), min(at + len(value), offset + len(data))):
+                data[number - offset] = value[number - at]
+        return bytes(data)
+
+
+@pytest.mark.parametrize("size", [2**32 - 2, 2**32 - 1, 2**32, 5 * 2**30])
+def test_headers_of_what_is_larger_than_32_bits_count_are_read(size: int) -> None:
+    """And must agree as any others."""
+    header = Header(b"a", datetime(2025, 1, 1, tzinfo=UTC), streamed=True)
+    sizes = Sizes(1, size, size)
+    local, descriptor = local_header(header, sizes), data_descriptor(sizes)
+    central = central_header(header, sizes, Place(0, 0))
+    at = len(local) + size
+    begin = at + len(descriptor)
+    end = Directory(Place(0, begin), len(central), 1, 1).end(Place(0, begin + len(central)))
+    tail = descriptor + central + end
+    archive = Archive([HugePart(at + len(tail), {0: local, at: tail})])
+    assert archive.entries[0].size == size
+    other = data_descriptor(Sizes(1, size, size + 1)) + tail[len(descriptor) :]
+    with pytest.raises(ArchiveError, match="no descriptor"):
+        Archive([HugePart(at + len(tail), {0: local, at: other})])
 
 
 def given_out(archive: Archive, **options: Any) -> int:
@@ -409,7 +492,7 @@ def test_a_missing_or_repeated_part_is_named(number: int) -> None:
 
 def offsets_of(seed: int = 0) -> BlockOffsets:
     found: list[BlockOffsets] = []
-    entry = Entry("a", [noise(3_500_000, seed)])
+    entry = entry_of("a", noise(3_500_000, seed))
     segments = Packager(split_size=300_000).pack(
         [entry], on_packed=lambda done: found.append(block_offsets(done))
     )

@@ -75,10 +75,12 @@ class Archive:
 
         Raises:
             ArchiveError: the data are damaged, or their size or CRC-32 is not what the archive
-                says. What was yielded before was not proven.
+                says. What was yielded before was not proven. Errors of a part pass through.
         """
         if not 0 <= start <= entry.size:
             raise ArchiveError(f"entry {shown(entry.name)} has no byte {start}")
+        if block_offsets is not None and entry.method == "stored":
+            raise ArchiveError(f"entry {shown(entry.name)} is stored, so it has no deflate blocks")
         if block_offsets is None or not entry.size:
             return self._reported(entry, _from(start, _proven(entry, self._pieces(entry))))
         return self._reported(entry, self._block_data(entry, block_offsets, start, threads))
@@ -90,8 +92,6 @@ class Archive:
     def _block_data(
         self, entry: ArchivedEntry, offsets: BlockOffsets, start: int, threads: int | None
     ) -> Iterator[bytes]:
-        if entry.method == "stored":
-            raise ArchiveError("it is stored, so it has no deflate blocks")
         blocks = offsets.blocks(entry.size, entry.compressed_size)
         self._check_order(entry, blocks)
 

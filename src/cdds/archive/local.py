@@ -103,13 +103,18 @@ def _descriptor_size(parts: Parts, central: Central, at: int, limit: int) -> int
     raise _misfit(parts, central, "has no descriptor that agrees with the directory", at)
 
 
-def _misfit(parts: Parts, central: Central, what: str, at: int | None = None) -> ArchiveError:
-    """Return the error of an entry that is not what the directory says, or of its part."""
+def _misfit(
+    parts: Parts, central: Central, what: str, descriptor: int | None = None
+) -> ArchiveError:
+    """Return the error of an entry that is not what the directory says, or of its part.
+
+    `descriptor` is where its descriptor should be, if that is at fault and not the local header.
+    """
+    at, section = (central.offset, "4.3.7") if descriptor is None else (descriptor, "4.3.9")
     if len(parts) == 1:
-        return malformed(central.name, what, "4.3.7")
-    number = parts.number(central.offset if at is None else at)
+        return malformed(central.name, what, section)
     return ArchiveError(
-        f"part {number} of {len(parts)} does not fit the others: entry {shown(central.name)} "
-        f"{what} (APPNOTE 4.3.7); that part, or one before it, is damaged, missing, not in its "
-        "place, or of another archive"
+        f"part {parts.number(at)} of {len(parts)} does not fit the others: entry "
+        f"{shown(central.name)} {what} (APPNOTE {section}); that part, or one before it, is "
+        "damaged, missing, not in its place, or of another archive"
     )
