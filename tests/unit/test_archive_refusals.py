@@ -245,6 +245,18 @@ def test_a_stored_entry_has_one_size() -> None:
         opened(patched(zipped(("a", b"data")), 22, 24, b"\x03\0\0\0"))
 
 
+def test_extra_fields_keep_to_their_room() -> None:
+    """Padding that is too short for a field is passed over, as other fields are."""
+    for harmless in (b"\0\0\0", b"\x99\x99\x02\0ab", b"\x01\0\x08\0" + bytes(8)):
+        assert read(zipped(("a", b"data"), extra=harmless)) == {"a": b"data"}
+    with pytest.raises(ArchiveError, match="longer than its room"):
+        opened(zipped(("a", b"data"), extra=b"\x99\x99\x03\0ab"))
+    with pytest.raises(ArchiveError, match="two Zip64 fields"):
+        opened(zipped(("a", b"data"), extra=2 * (b"\x01\0\x08\0" + bytes(8))))
+    with pytest.raises(ArchiveError, match="no value in its Zip64 field"):
+        opened(patched(zipped(("a", b"data")), 22, 24, b"\xff" * 4))
+
+
 def test_a_local_name_may_not_go_on() -> None:
     """Where the directory's ends."""
     archive = zipped(("a", b"data"))
@@ -373,6 +385,51 @@ def test_an_entry_does_not_reach_into_the_directory() -> None:
         opened(patched(archive, 18, 20, size))
 
 
+# Zip64 end records
+
+
+def with_zip64_end(
+    archive: bytes, least: int = 44, cut: int = 56, disks: int = 1, more: int = 0
+) -> bytes:
+    """Put a Zip64 end record and its locator before the end record, which keeps its values."""
+    at = len(archive) - 22
+    count, _, size, offset = struct.unpack_from("<HHLL", archive, at + 8)
+    record = struct.pack(
+        "<4sQHHLL4Q", b"PK\6\6", least, 45, 45, 0, 0, count, count + more, size, offset
+    )
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, at, disks)
+    return archive[:at] + record[:cut] + locator + archive[at:]
+
+
+LOCATED: dict[str, dict[str, int]] = {
+    "too short": {"least": 43, "cut": 55},
+    "longer than its room": {"least": 45},
+    "shorter than its room": {"least": 40},
+    "of several parts": {"disks": 2},
+    "of other values": {"more": 1},
+}
+
+
+@pytest.mark.parametrize("lie", LOCATED.values(), ids=LOCATED)
+def test_a_zip64_end_record_agrees_with_the_other(lie: dict[str, int]) -> None:
+    """Its own length, its parts and its values; where it need not be there it may be."""
+    archive = zipped(("a", b"data"))
+    assert read(with_zip64_end(archive)) == {"a": b"data"}
+    with pytest.raises(ArchiveError, match=r"[Ee]nd record|2 parts"):
+        opened(with_zip64_end(archive, **lie))
+
+
+@pytest.mark.parametrize("disk", [0, 1])
+def test_both_end_records_count_the_same_parts(disk: int) -> None:
+    """One part that is said to be the first, or the second, of two."""
+    archive = bytearray(with_zip64_end(zipped(("a", b"data"))))
+    at = archive.index(b"PK\6\6")
+    struct.pack_into("<L", archive, at + 16, 1)
+    struct.pack_into("<H", archive, len(archive) - 18, disk)
+    with pytest.raises(ArchiveError, match="locator"):
+        opened(bytes(archive))
+
+
 # Bombs, and lists without end
 
 
@@ -455,6 +512,13 @@ def test_an_end_record_in_a_comment_is_refused_whatever_follows(
         archive.comment = inner
     with pytest.raises(ArchiveError, match="two ends"):
         opened(stream.getvalue() + junk)
+
+
+def test_an_end_record_in_a_comment_is_refused_after_a_zip64_one() -> None:
+    inner = zipped(("b", b"other"))
+    outer = with_zip64_end(zipped(("a", b"data")))
+    with pytest.raises(ArchiveError, match="two ends"):
+        opened(outer[:-2] + struct.pack("<H", len(inner)) + inner)
 
 
 @pytest.mark.parametrize("prefix", [b"#!/bin/sh\n", zipped(("b", b"other"))])
