@@ -18,7 +18,6 @@ from typing import TypeAlias
 import attrs
 from isal import igzip_lib, isal_zlib
 
-from cdds.archive.deflate import FINAL_BLOCK
 from cdds.errors import ArchiveError
 
 _OUTPUT = 256 * 1024
@@ -152,8 +151,6 @@ def _block(block: Block, compressed: bytes, last: bool) -> bytes:
         data = stream.decompress(compressed, block.size + 1)
     except _FAULT as error:
         raise ArchiveError(f"one of its deflate blocks is damaged ({error})") from None
-    ended = compressed.endswith(FINAL_BLOCK if last else SYNC_FLUSH)
-    left = stream.unconsumed_tail or stream.unused_data
-    if len(data) != block.size or stream.eof != last or left or not ended:
+    if len(data) != block.size or stream.eof != last or stream.unused_data:
         raise ArchiveError("its deflate blocks are not where its block offsets say")
     return data
