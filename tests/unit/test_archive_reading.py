@@ -299,17 +299,21 @@ def pieces_of(archive: Archive, offsets: BlockOffsets | None) -> Generator[bytes
     return archive.open(archive.entries[0], block_offsets=offsets)
 
 
-@pytest.mark.parametrize("by_blocks", [False, True])
-def test_memory_is_bounded_by_what_is_under_way(by_blocks: bool) -> None:
-    """A hundred times the data of a small archive pass through the same memory."""
+@pytest.mark.parametrize(("together", "most"), [(0, 24), (1, 24), (12, 64)])
+def test_memory_is_bounded_by_what_is_under_way(together: int, most: int) -> None:
+    """As one stream, by blocks, and by such as are many blocks together; in MB."""
     packed = Packed.of({"a": bytes(400_000_000)})
-    offsets = block_offsets(packed.entries["a"]) if by_blocks else None
     archive = opened(*packed.parts, limits=Limits(ratio=2000))
+    offsets = None
+    if together:
+        offsets = block_offsets(packed.entries["a"])
+        offsets = BlockOffsets(offsets.data[::together], offsets.compressed[::together])
     packed.files.clear()
     tracemalloc.start()
     try:
-        assert sum(map(len, pieces_of(archive, offsets))) == 400_000_000
-        assert tracemalloc.get_traced_memory()[1] < 24_000_000
+        pieces = archive.open(archive.entries[0], block_offsets=offsets, threads=4)
+        assert sum(map(len, pieces)) == 400_000_000
+        assert tracemalloc.get_traced_memory()[1] < most * 1_000_000
     finally:
         tracemalloc.stop()
 
