@@ -12,6 +12,7 @@ import struct
 import unicodedata
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -634,6 +635,29 @@ def test_parts_that_are_alike_are_no_repetition() -> None:
     assert read(*volumes) == {"a": data}
 
 
+def test_parts_that_are_alike_in_the_middle_are_no_repetition() -> None:
+    """Only a part that is the same throughout is one."""
+    middle = noise(10_000, 1)
+    data = noise(45_000, 2) + middle + noise(90_000, 3) + middle + noise(45_000, 4)
+    archive = zipped(("a", data))
+    volumes = [archive[31:100_031], archive[100_031:200_031]]
+    assert volumes[0][45_000:55_000] == volumes[1][45_000:55_000]
+    assert read(archive[:31], *volumes, archive[200_031:]) == {"a": data}
+
+
+def test_an_offset_stays_within_its_segment() -> None:
+    """One that runs on into the next is refused: other readers would find nothing there."""
+    *parts, last = SMALL["split"]
+    at = last.rindex(b"PK\1\2")
+    disk, offset = struct.unpack_from("<H", last, at + 34)[0], last[at + 42 : at + 46]
+    moved = int.from_bytes(offset, "little") + len(parts[disk - 1])
+    forged = bytearray(last)
+    struct.pack_into("<H", forged, at + 34, disk - 1)
+    struct.pack_into("<L", forged, at + 42, moved)
+    with pytest.raises(ArchiveError, match="no part of the archive"):
+        opened(*parts, bytes(forged))
+
+
 # Block offsets that lie
 
 
@@ -655,6 +679,24 @@ LIES = {
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
 def test_block_offsets_that_lie_give_one_error(lie: BlockOffsets) -> None:
     refused(SET, block_offsets=lie)
+
+
+def test_two_streams_are_not_two_blocks() -> None:
+    """A reader without the offsets would stop after the first, so nobody goes on."""
+    texts = [b"one " * 100, b"two " * 100, b"six " * 100]
+    first = zlib.compressobj(wbits=-15)
+    streams = [first.compress(texts[0]) + first.flush(zlib.Z_SYNC_FLUSH)]
+    streams += [zlib.compress(text, wbits=-15) for text in texts[1:]]
+    archive = zipped(("a", b"".join(streams)))
+    for local, central, value in (
+        (8, 10, b"\x08\0"),
+        (14, 16, struct.pack("<L", zlib.crc32(b"".join(texts)))),
+        (22, 24, struct.pack("<L", 1200)),
+    ):
+        archive = patched(archive, local, central, value)
+    starts = tuple(accumulate(map(len, streams), initial=0))[:-1]
+    for offsets in (None, BlockOffsets((0, 400, 800), starts)):
+        refused([archive], block_offsets=offsets)
 
 
 def test_a_stored_entry_has_no_blocks() -> None:
