@@ -30,6 +30,24 @@ class MemoryPart:
         return self.data[offset : offset + size]
 
 
+@attrs.define
+class CountingPart:
+    """A part that counts the bytes that are read."""
+
+    data: bytes = attrs.field(repr=False)
+    count: int = 0
+
+    @property
+    def size(self) -> int:
+        """The bytes of the part."""
+        return len(self.data)
+
+    def read(self, offset: int, size: int, /) -> bytes:
+        """Return bytes of the part."""
+        self.count += size
+        return self.data[offset : offset + size]
+
+
 def opened(*parts: bytes, limits: Limits | None = None) -> Archive:
     """Return the archive that parts are."""
     return Archive(map(MemoryPart, parts), limits or Limits())

@@ -21,7 +21,17 @@ import attrs
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from parts import block_offsets, contents, data_of, entry_of, opened, opened_files, read, saved
+from parts import (
+    CountingPart,
+    block_offsets,
+    contents,
+    data_of,
+    entry_of,
+    opened,
+    opened_files,
+    read,
+    saved,
+)
 
 from cdds.archive import Archive, BlockOffsets, Limits, Packager, PackedEntry
 from cdds.errors import ArchiveError
@@ -129,22 +139,6 @@ def test_more_entries_than_16_bits_count_come_out() -> None:
         for name in names:
             archive.writestr(name, b"")
     assert [entry.name for entry in opened(stream.getvalue()).entries] == names
-
-
-@attrs.define
-class CountingPart:
-    """A part that counts the bytes that are read."""
-
-    data: bytes
-    count: int = 0
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def read(self, offset: int, size: int, /) -> bytes:
-        self.count += size
-        return self.data[offset : offset + size]
 
 
 def test_a_start_is_reached_without_what_lies_before() -> None:

@@ -23,7 +23,17 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parts import MemoryPart, block_offsets, contents, data_of, entry_of, opened, read, saved
+from parts import (
+    CountingPart,
+    MemoryPart,
+    block_offsets,
+    contents,
+    data_of,
+    entry_of,
+    opened,
+    read,
+    saved,
+)
 
 from cdds.archive import Archive, BlockOffsets, Limits, Packager
 from cdds.archive.appnote import (
@@ -452,22 +462,6 @@ def test_an_archive_in_an_archive_is_data() -> None:
         names = (f"lib {number}.zip" for number in range(16))
         layer = zipped(*((name, inner) for name in names), method=zipfile.ZIP_DEFLATED)
         assert set(read(layer).values()) == {inner}, depth
-
-
-@attrs.define
-class CountingPart:
-    """A part that counts the bytes that are read."""
-
-    data: bytes
-    count: int = 0
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def read(self, offset: int, size: int, /) -> bytes:
-        self.count += size
-        return self.data[offset : offset + size]
 
 
 def test_a_directory_of_millions_is_not_read() -> None:
