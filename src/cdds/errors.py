@@ -22,7 +22,7 @@ Place: at the ground; everything above may import it. It holds no logic.
     │   ├── SourceUnavailable    it cannot be reached now, and may be later
     │   └── RecordError          one record is malformed or breaks its schema
     │       └── TooManyRejects   more records were rejected than the job allows
-    ├── ArchiveError             an archive would break a limit of the ZIP format
+    ├── ArchiveError             an archive would break a limit of the ZIP format, or cannot be read
     ├── EnvelopeError            a message would break a limit of its cipher
     │   ├── MessageError         a message is malformed, or is of a kind that is not read
     │   └── DecryptionError      the key is wrong or the content damaged; which is not told
@@ -166,7 +166,11 @@ class TooManyRejects(RecordError):
 
 
 class ArchiveError(CddsError):
-    """The archive would break a limit of the ZIP format."""
+    """An archive would break a limit of the ZIP format, or one that is read cannot be trusted.
+
+    It is malformed, incomplete, unsafe to extract, unsupported, or larger than the limits. Nothing
+    is read from an archive of which this can be told in advance; damage of data shows at their end.
+    """
 
 
 class EnvelopeError(CddsError):
