@@ -299,6 +299,23 @@ def test_more_than_is_held_back_puts_the_directory_in_a_zip_of_its_own(
     check_with_7zip(judge("7zz"), folder, segments, files)
 
 
+@pytest.mark.parametrize(
+    ("size", "suffixes"),
+    [
+        (HELD_BACK // 2 - 100_000, [".z01", ".zip"]),
+        (HELD_BACK // 2 + 100_000, [".z01", ".z02", ".zip"]),
+    ],
+)
+def test_less_is_held_back_of_later_segments(
+    judge: Judge, folder: TemporaryFolder, size: int, suffixes: list[str]
+) -> None:
+    split_size = HELD_BACK + 1_000_000
+    files = {"large": noise(split_size + size)}
+    segments = packed(files, split_size)
+    assert segments.suffixes == suffixes
+    check_with_7zip(judge("7zz"), folder, segments, files)
+
+
 def test_a_large_set_has_full_segments(judge: Judge, folder: TemporaryFolder) -> None:
     """Entries' data may be cut anywhere, so only what follows uncuttable records is not full."""
     files = {"a": noise(HELD_BACK), "b": noise(HELD_BACK // 2, 1)}

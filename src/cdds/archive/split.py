@@ -6,10 +6,10 @@ headers their place. It knows nothing of compression, and never seeks: a segment
 right when its first byte leaves, since an object store cannot rename.
 
 A segment that is not the last is called ``.z01``, ``.z02``, …; the last is ``.zip``. Whether a
-segment is the last is not known when it begins, so up to 16 MiB of each are held back; an archive
-that ends later than that within a segment gets its central directory in a ``.zip`` of its own.
-What fits in the held-back part altogether is a plain, unsplit ``.zip``: one segment with the
-split marker cannot be opened by some readers.
+segment is the last is not known when it begins, so the start of each is held back: up to 16 MiB of
+the first, 8 MiB of the others. An archive that ends later than that within a segment gets its
+central directory in a ``.zip`` of its own. What fits in the held-back part of the first is a plain,
+unsplit ``.zip``: one segment with the split marker cannot be opened by some readers.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ import attrs
 from cdds.archive.appnote import SPLIT_MARKER, Place
 
 HELD_BACK = 16 * 1024 * 1024
+_HELD_BACK_LATER = 8 * 1024 * 1024
+"""Less, for what else an export remembers has grown by then; and no name depends on it but one."""
 
 
 @attrs.frozen
@@ -147,7 +149,7 @@ def _split(
     for disk, laid in groupby(layout.lay(pieces), key=itemgetter(0)):
         if held:  # the segment before this one fitted in what is held back
             yield Segment(_suffix(held[0][0]), _bytes(_drain(held)))
-        held, ended = _hold(laid, held_back)
+        held, ended = _hold(laid, min(held_back, _HELD_BACK_LATER) if disk else held_back)
         if not ended:
             rest = chain(_drain(held), laid)  # noqa: B031  # goes on where _hold stopped
             yield Segment(_suffix(disk), _bytes(rest))
