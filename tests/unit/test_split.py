@@ -302,8 +302,8 @@ def test_more_than_is_held_back_puts_the_directory_in_a_zip_of_its_own(
 @pytest.mark.parametrize(
     ("size", "suffixes"),
     [
-        (HELD_BACK // 2 - 100_000, [".z01", ".zip"]),
-        (HELD_BACK // 2 + 100_000, [".z01", ".z02", ".zip"]),
+        (HELD_BACK // 4 - 100_000, [".z01", ".zip"]),
+        (HELD_BACK // 4 + 100_000, [".z01", ".z02", ".zip"]),
     ],
 )
 def test_less_is_held_back_of_later_segments(

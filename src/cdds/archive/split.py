@@ -7,7 +7,7 @@ right when its first byte leaves, since an object store cannot rename.
 
 A segment that is not the last is called ``.z01``, ``.z02``, …; the last is ``.zip``. Whether a
 segment is the last is not known when it begins, so the start of each is held back: up to 16 MiB of
-the first, 8 MiB of the others. An archive that ends later than that within a segment gets its
+the first, 4 MiB of the others. An archive that ends later than that within a segment gets its
 central directory in a ``.zip`` of its own. What fits in the held-back part of the first is a plain,
 unsplit ``.zip``: one segment with the split marker cannot be opened by some readers.
 """
@@ -25,7 +25,7 @@ import attrs
 from cdds.archive.appnote import SPLIT_MARKER, Place
 
 HELD_BACK = 16 * 1024 * 1024
-_HELD_BACK_LATER = 8 * 1024 * 1024
+_HELD_BACK_LATER = 4 * 1024 * 1024
 """Less, for what else an export remembers has grown by then; and no name depends on it but one."""
 
 
