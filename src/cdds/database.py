@@ -51,7 +51,6 @@ _FREE_OF_VALUES = frozenset(
         "out of memory",
         "string or blob too big",
         "unable to open database file",
-        "user-defined function raised exception",
         # PostgreSQL
         "canceling statement due to conflict with recovery",
         "canceling statement due to lock timeout",

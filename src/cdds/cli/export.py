@@ -35,6 +35,7 @@ def add_to(commands: Any) -> None:
     export.description = "Export records into sealed artifacts, and print the artifacts' names."
     ends = export.add_argument_group("from where, for whom, to where")
     _add_origin(ends)
+    _add_limits(ends)
     _add_ends(ends)
     _add_selection(export.add_argument_group("which records"))
     add_options(export.add_argument_group("what is changed in them"))
@@ -70,6 +71,15 @@ def _add_origin(group: argparse._ArgumentGroup) -> None:
         help="its first line is the password of --source",
     )
     group.add_argument(
+        "--attachments",
+        metavar="FILE",
+        action=Once,
+        help="beside --records: documents of the interactions, or attributes of the contacts",
+    )
+
+
+def _add_limits(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--rows-per-second",
         metavar="N",
         type=float,
@@ -83,12 +93,6 @@ def _add_origin(group: argparse._ArgumentGroup) -> None:
         action=Once,
         help="how long one statement of a database may take, of which an export makes many: 30s, "
         "10m (default: 5m)",
-    )
-    group.add_argument(
-        "--attachments",
-        metavar="FILE",
-        action=Once,
-        help="beside --records: documents of the interactions, or attributes of the contacts",
     )
 
 
