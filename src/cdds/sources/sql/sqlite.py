@@ -33,7 +33,7 @@ from cdds.database import shown
 from cdds.errors import SourceError
 from cdds.sources.sql.columns import Column, Kind
 from cdds.sources.sql.json_text import json_text
-from cdds.sources.sql.quoting import identifier
+from cdds.sources.sql.quoting import identifier, literal
 from cdds.timestamps import parse_timestamp
 
 _WAIT = 30
@@ -43,8 +43,13 @@ _STEPS = 20_000
 
 _MOST_SHAPES = 1000
 """So many combinations of types are remembered; rows with few NULLs have some ten."""
-_USUAL = re.compile(r"\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):\d\d:\d\d\.\d{3}", re.ASCII)
-"""A time that is nearly as it shall be, as most of them are."""
+_USUAL = re.compile(
+    r"(?!0000)\d{4}-(?:"
+    r"(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    r"[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}",
+    re.ASCII,
+)
+"""A time that is nearly as it shall be, as most are; of leap days it does not know."""
 
 Convert: TypeAlias = Callable[[Any], Any]
 
@@ -148,11 +153,19 @@ class SQLiteSnapshot:
         first = names[0] if len(names) == 1 else f"coalesce({', '.join(names)})"
         if start is None and end is None:
             return None
+        usual = " AND ".join(
+            f"{first} || '000' {sign} {literal(_written(border))}"
+            for sign, border in ((">=", start), ("<", end))
+            if border is not None
+        )
         borders = ("NULL" if border is None else _since_epoch(border) for border in (start, end))
         # One call for a row: SQLite would make each call that an expression has. And bytes, for a
         # text that is no UTF-8 would fail it.
         value = f"CASE typeof({first}) WHEN 'text' THEN CAST({first} AS BLOB) END"
-        return "cdds_is_within({}, {}, {})".format(value, *borders)
+        other = "cdds_is_within({}, {}, {})".format(value, *borders)
+        # What SQLite writes as it stands is a moment, and is told without a call of Python.
+        is_usual = f"{first} >= '0001' AND strftime('%Y-%m-%d %H:%M:%f', {first}) = {first}"
+        return f"CASE WHEN {is_usual} THEN {usual} ELSE {other} END"
 
     def ascii_lower(self, column: Column) -> str:
         """Return a column as a text whose ASCII letters are small."""
@@ -332,10 +345,10 @@ def _json_bytes(value: bytes) -> Any:
 
 def _time(value: str) -> str:
     """Return a date and a time of day in ISO 8601 in UTC; any other text as it is."""
+    if _USUAL.fullmatch(value):
+        return f"{value[:10]}T{value[11:]}Z"
     try:
         moment = parse_timestamp(value)
-        if _USUAL.fullmatch(value):
-            return f"{value[:10]}T{value[11:]}Z"
     except (ValueError, OverflowError):
         return value
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
@@ -377,6 +390,11 @@ def _is_within(value: bytes | None, start: int | None, end: int | None) -> bool:
     except (ValueError, OverflowError):
         return True
     return (start is None or start <= moment) and (end is None or moment < end)
+
+
+def _written(moment: datetime) -> str:
+    """Return a moment as SQLite writes one, with microseconds."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _since_epoch(moment: datetime) -> int:
