@@ -9,7 +9,7 @@ nox.options.sessions = ["lint", "types", "layers", "tests"]
 nox.options.error_on_missing_interpreters = True
 
 BENCHMARKS: dict[str, tuple[str, ...]] = {
-    "databases": ("test",),
+    "databases": ("test", "peers"),
     "imports": (),
     "memory": (),
     "pages": ("test",),

