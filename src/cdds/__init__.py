@@ -4,8 +4,9 @@
 that importing the package costs next to nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cdds.lazy import loaded_when_used
 
 if TYPE_CHECKING:
     from cdds import (
@@ -77,23 +78,20 @@ _HOMES = {
     "__version__": "_version",
     "estimate": "api",
     "export": "api",
+    "access": "access",
+    "catalog": "catalog",
+    "datasets": "datasets",
+    "errors": "errors",
+    "plugins": "plugins",
+    "protocols": "protocols",
+    "schedule": "schedule",
+    "service": "service",
+    "sinks": "sinks",
+    "sources": "sources",
+    "testing": "testing",
+    "transforms": "transforms",
 }
-_ROOMS = frozenset(
-    {
-        "access",
-        "catalog",
-        "datasets",
-        "errors",
-        "plugins",
-        "protocols",
-        "schedule",
-        "service",
-        "sinks",
-        "sources",
-        "testing",
-        "transforms",
-    }
-)
+"""For each public name, the module that has it, or is it."""
 
 __all__ = [
     "Artifact",
@@ -141,14 +139,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f"cdds.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'cdds' has no attribute {name!r}")
-    value = getattr(import_module(f"cdds.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loaded_when_used(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

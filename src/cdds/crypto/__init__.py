@@ -5,12 +5,17 @@ room that knows the ``cryptography`` library. It turns bytes into bytes; clock a
 arguments.
 """
 
+from typing import TYPE_CHECKING
+
 from cdds.crypto.certificates import Recipient, load_recipients
-from cdds.crypto.decryption import Content, inspect_message
 from cdds.crypto.envelope import Envelope
-from cdds.crypto.message import MessageHeader
-from cdds.crypto.private_keys import KeyDecryptor
 from cdds.crypto.signer import Signer
+from cdds.lazy import loaded_when_used
+
+if TYPE_CHECKING:
+    from cdds.crypto.decryption import Content, inspect_message
+    from cdds.crypto.message import MessageHeader
+    from cdds.crypto.private_keys import KeyDecryptor
 
 __all__ = [
     "Content",
@@ -22,3 +27,14 @@ __all__ = [
     "inspect_message",
     "load_recipients",
 ]
+
+# What only a recipient needs is not loaded to seal.
+__getattr__ = loaded_when_used(
+    __name__,
+    {
+        "Content": "decryption",
+        "KeyDecryptor": "private_keys",
+        "MessageHeader": "message",
+        "inspect_message": "decryption",
+    },
+)

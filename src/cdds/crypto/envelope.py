@@ -15,19 +15,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
 from cdds.crypto import ber, framing
 from cdds.crypto.certificates import CertificateSource, Recipient, load_recipients
 from cdds.crypto.content import BLOCK, CipherName, ContentCipher, Encryption, new_cipher
-from cdds.crypto.decryption import Content, decrypt
-from cdds.crypto.private_keys import DecryptionKeySource
 from cdds.crypto.recipients import KeyTransport, recipient_infos
-from cdds.crypto.recognition import MessageSource
 from cdds.errors import EnvelopeError
 from cdds.model import one_of
+
+if TYPE_CHECKING:
+    from cdds.crypto.decryption import Content
+    from cdds.crypto.private_keys import DecryptionKeySource
+    from cdds.crypto.recognition import MessageSource
 
 Format: TypeAlias = Literal["smime", "der", "pem"]
 """How a message is written down."""
@@ -147,6 +149,8 @@ class Envelope:
         ...     for piece in content.iter_unverified():  # read there what is not proven
         ...         ...
         """
+        from cdds.crypto.decryption import decrypt  # what need not be loaded to seal is not
+
         return decrypt(message, key=key, keys=keys, password=password, certificates=certificates)
 
     def _message(

@@ -7,15 +7,18 @@ underscores. What is not found is reported, never guessed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, cast
 
 import attrs
 from sqlalchemy import Connection, Inspector, inspect
-from sqlalchemy.dialects.postgresql.base import PGInspector
 
 from cdds.errors import SourceError
 from cdds.model import Dataset
 from cdds.sources.contact_history.layout import LAYOUTS, Join, Layout
 from cdds.sources.sql.quoting import qualified
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.postgresql.base import PGInspector
 
 _MOST_NAMES = 12
 """So many tables are named at most where one is missing."""
@@ -94,9 +97,10 @@ def _names(inspector: Inspector, schema: str | None) -> Iterator[str]:
     """Yield the names of all that can be selected from."""
     yield from inspector.get_table_names(schema)
     yield from inspector.get_view_names(schema)
-    if isinstance(inspector, PGInspector):
-        yield from inspector.get_materialized_view_names(schema)
-        yield from inspector.get_foreign_table_names(schema)
+    if inspector.dialect.name == "postgresql":
+        of_postgresql = cast("PGInspector", inspector)
+        yield from of_postgresql.get_materialized_view_names(schema)
+        yield from of_postgresql.get_foreign_table_names(schema)
 
 
 def _columns(connection: Connection, table: str) -> Iterable[str]:

@@ -22,8 +22,7 @@ from typing import Any, TypeAlias
 import attrs
 import orjson
 import pybase64
-from sqlalchemy import URL, Connection, create_engine, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import URL, Connection, Dialect, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from cdds import database
@@ -115,8 +114,6 @@ class PostgreSQL:
     url: URL = attrs.field(repr=False)
     timeout: timedelta | None
 
-    dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
-
     @contextmanager
     def snapshot(self) -> Iterator[PostgreSQLSnapshot]:
         """Open a transaction that reads what is committed now, and nothing that comes later."""
@@ -141,6 +138,13 @@ class PostgreSQL:
         finally:
             connection.invalidate()  # nothing was written; one that is broken could not say so
             connection.close()
+
+    @property
+    def dialect(self) -> Dialect:
+        """How queries are written for it."""
+        from sqlalchemy.dialects import postgresql  # which takes 2 MB that SQLite needs not
+
+        return postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
