@@ -14,6 +14,8 @@ import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
+from mmap import ACCESS_COPY, mmap
+from operator import attrgetter
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -22,6 +24,7 @@ from cdds.model import DataFile
 _DIGEST = 12
 _PARTS = 256
 _CHUNK = 341 * _DIGEST
+_SLAB = 64 * 4096
 
 Key: TypeAlias = str | int
 """A key of a record: a text, or a whole number."""
@@ -51,7 +54,8 @@ class KeySet:
 
     def __init__(self) -> None:
         self._secret = os.urandom(16)
-        self._parts = [_Part() for _ in range(_PARTS)]
+        chunks = _new_chunks()
+        self._parts = [_Part(chunks) for _ in range(_PARTS)]
         self._lock = Lock()
 
     def update(self, keys: Iterable[Key]) -> None:
@@ -77,21 +81,65 @@ class KeySet:
         return blake2b(data, digest_size=_DIGEST, key=self._secret).digest()
 
 
+class _Chunk:
+    """Memory for some digests: a piece of a slab that is mapped, apart from the allocator's memory.
+
+    What lives as long as keys do would there stand between blocks that come and go, and keep their
+    memory from being used again.
+    """
+
+    __slots__ = ("_slab", "_start")
+
+    def __init__(self, slab: mmap, start: int) -> None:
+        self._slab = slab
+        self._start = start
+
+    @property
+    def first(self) -> bytes:
+        """The first digest."""
+        return self.read(0, _DIGEST)
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return what stands from one place to another."""
+        return self._slab[self._start + start : self._start + end]
+
+    def write(self, start: int, data: bytes) -> None:
+        """Put data at a place."""
+        self._slab[self._start + start : self._start + start + len(data)] = data
+
+    def find(self, digest: bytes, end: int) -> bool:
+        """Return whether a digest is among those up to a place."""
+        at = self._start
+        end += self._start
+        while (at := self._slab.find(digest, at, end)) >= 0:
+            if (at - self._start) % _DIGEST == 0:
+                return True
+            at += 1  # it was the end of one digest and the start of the next
+        return False
+
+
+def _new_chunks() -> Iterator[_Chunk]:
+    while True:
+        slab = mmap(-1, _SLAB, access=ACCESS_COPY)  # it is no file, and nobody shares it
+        yield from (_Chunk(slab, start) for start in range(0, _SLAB - _CHUNK + 1, _CHUNK))
+
+
 class _Part:
     """The digests that begin with the same byte, in chunks of which all but the last are full."""
 
-    __slots__ = ("_chunks", "_last", "is_sorted")
+    __slots__ = ("_chunks", "_last", "_new_chunks", "is_sorted")
 
-    def __init__(self) -> None:
-        self._chunks: list[bytearray] = []
+    def __init__(self, new_chunks: Iterator[_Chunk]) -> None:
+        self._new_chunks = new_chunks
+        self._chunks: list[_Chunk] = []
         self._last = _CHUNK  # how much of the last chunk is taken, in bytes
         self.is_sorted = True
 
     def add(self, digest: bytes) -> None:
         if self._last == _CHUNK:
-            self._chunks.append(bytearray(_CHUNK))
+            self._chunks.append(next(self._new_chunks))
             self._last = 0
-        self._chunks[-1][self._last : self._last + _DIGEST] = digest
+        self._chunks[-1].write(self._last, digest)
         self._last += _DIGEST
         self.is_sorted = False
 
@@ -104,7 +152,7 @@ class _Part:
         del self._chunks[-(-len(digests) // per_chunk) :]
         for number, chunk in enumerate(self._chunks):
             data = b"".join(digests[number * per_chunk : (number + 1) * per_chunk])
-            chunk[: len(data)] = data
+            chunk.write(0, data)
             self._last = len(data)
         self.is_sorted = True
 
@@ -112,19 +160,11 @@ class _Part:
         for chunk in self._chunks:
             end = self._last if chunk is self._chunks[-1] else _CHUNK
             for at in range(0, end, _DIGEST):
-                yield bytes(chunk[at : at + _DIGEST])
+                yield chunk.read(at, at + _DIGEST)
 
     def __contains__(self, digest: bytes) -> bool:
-        number = bisect_right(self._chunks, digest, key=_first) - 1
+        number = bisect_right(self._chunks, digest, key=attrgetter("first")) - 1
         if number < 0:
             return False
-        chunk = self._chunks[number]
         end = self._last if number == len(self._chunks) - 1 else _CHUNK
-        at = chunk.find(digest, 0, end)
-        while at % _DIGEST and at >= 0:  # the end of one digest and the start of the next
-            at = chunk.find(digest, at + 1, end)
-        return at >= 0
-
-
-def _first(chunk: bytearray) -> bytes:
-    return bytes(chunk[:_DIGEST])
+        return self._chunks[number].find(digest, end)
