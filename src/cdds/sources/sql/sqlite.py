@@ -38,6 +38,8 @@ from cdds.timestamps import parse_timestamp
 
 _WAIT = 30
 """The seconds to wait for a database that others hold locked."""
+_CACHE = 8 * 1024
+"""The KiB of pages that are held: those of indexes are asked for over and over."""
 _STEPS = 20_000
 """After so many steps of its machine, SQLite asks whether it may go on."""
 
@@ -99,6 +101,7 @@ class SQLite:
         )
         # What is sorted, or looked up, would be written to the disk in clear text.
         connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE}")
         return connection
 
 
