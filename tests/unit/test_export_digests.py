@@ -97,6 +97,7 @@ MALFORMED = {
     "another algorithm": b"0" * 128 + b"  a\n",
     "a name twice": DIGEST + b"  a\n" + DIGEST.upper() + b" *a\n",
     "a name twice, escaped": DIGEST + b"  a\n\\" + DIGEST + b"  a",
+    "a long name": DIGEST + b"  " + b"a" * 1025 + b"\n",
     "too much": (DIGEST + b"  a\n") * (MAX_DIGESTS_SIZE // 67 + 1),
 }
 

@@ -58,6 +58,7 @@ _NOT_READ = {
     "1.3.101.112": "Ed25519",
 }
 _KEY_IDENTIFIER = 0x80
+_LONGEST_SHOWN = 200  # of a name
 _UNSIGNED_ATTRIBUTES = ber.CONTEXT_1
 _TIMES = {0x17: 2, 0x18: 4}  # UTCTime and GeneralizedTime: the digits of their years
 _TIME = re.compile(rb"[0-9]+Z")
@@ -105,7 +106,8 @@ class _SignerInfo:
     def __str__(self) -> str:
         if self.issuer is None:
             return "somebody named by the identifier of a key, which is not read"
-        return f"the certificate {self.serial_number:x} of {shown_name(self.issuer)}"
+        issuer = shown_name(self.issuer)[:_LONGEST_SHOWN]
+        return f"the certificate {self.serial_number:x} of {issuer}"
 
 
 def verify_signature(

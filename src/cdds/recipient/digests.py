@@ -31,7 +31,7 @@ MAX_SIGNATURE_SIZE = 1024 * 1024
 
 _THREADS = 2
 _PIECE = 4 * 1024 * 1024
-_LINE = re.compile(rb"(\\?)([0-9A-Fa-f]{64}) [ *]([^\0/]+)")
+_LINE = re.compile(rb"(\\?)([0-9A-Fa-f]{64}) [ *]([^\0/]{1,1024})")
 _ESCAPE = re.compile(rb"\\(.?)", re.DOTALL)
 _ESCAPED = {b"\\": b"\\", b"n": b"\n", b"r": b"\r"}
 

@@ -13,7 +13,6 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Protocol, TypeGuard
 from urllib.parse import quote, unquote
 
@@ -48,19 +47,45 @@ Of a time a listing may give another form than the file itself.
 """
 
 
+class Shown(Protocol):
+    """What messages can name."""
+
+    @property
+    def where(self) -> str:
+        """Its path, or its URL without what is secret in it."""
+        ...
+
+
+@attrs.frozen
+class _Location:
+    """A path or a URL, which messages show in a safe form."""
+
+    text: str
+
+    @property
+    def where(self) -> str:
+        return shown(self.text)
+
+
 class ExportFile(ABC):
     """A file of an export, of which any range can be read, by several threads at once.
 
     Attributes:
         name: its name, without a folder.
-        where: its path, or its URL without what is secret in it, for messages.
         size: its bytes.
     """
 
-    def __init__(self, name: str, where: str, size: int) -> None:
+    # An export may have many thousands of these at once.
+    __slots__ = ("name", "size")
+
+    def __init__(self, name: str, size: int) -> None:
         self.name = name
-        self.where = where
         self.size = size
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """Its path, or its URL without what is secret in it, for messages."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.where!r}, {self.size})"
@@ -75,7 +100,7 @@ class ExportFile(ABC):
             raise ExportError(
                 f"{self.where} has {self.size} bytes; {size} from {offset} on are not among them"
             )
-        with reporting(self.where):
+        with reporting(self):
             data = self._read(offset, size)
         if len(data) != size:
             raise ExportError(
@@ -117,18 +142,18 @@ class LocalFile(ExportFile):
     """A file of a local folder.
 
     Args:
-        path: where it is.
-        status: what it was when it was found.
+        entry: the file as it was found.
         keeps_open: whether it stays open; else it is opened for each range.
 
     Raises:
         ExportError: it cannot be opened, or is not any more what was found.
     """
 
-    def __init__(self, path: Path, status: os.stat_result, keeps_open: bool) -> None:
-        super().__init__(path.name, shown(str(path)), status.st_size)
-        self._path = path
-        self._identity = _identity(status)
+    __slots__ = ("_entry", "_kept")
+
+    def __init__(self, entry: LocalEntry, keeps_open: bool) -> None:
+        super().__init__(entry.name, entry.size)
+        self._entry = entry
         self._kept: int | None = None
         descriptor = self._open()
         if keeps_open:
@@ -136,15 +161,20 @@ class LocalFile(ExportFile):
         else:
             os.close(descriptor)
 
+    @property
+    def where(self) -> str:
+        """Its path."""
+        return self._entry.where
+
     def check_unchanged(self) -> None:
         """Make sure that the file is still the one that was found.
 
         Raises:
             ExportError: it was changed, replaced or removed.
         """
-        with reporting(self.where):
-            status = self._path.stat()
-        if _identity(status) != self._identity:
+        with reporting(self):
+            status = os.stat(self._entry.path)  # noqa: PTH116  # a Path takes longer than this
+        if not self._entry.is_still(status):
             raise self._changed()
 
     def close(self) -> None:
@@ -176,10 +206,10 @@ class LocalFile(ExportFile):
             os.close(descriptor)
 
     def _open(self) -> int:
-        with reporting(self.where):
+        with reporting(self):
             # A pipe that has taken the place of the file would never open.
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        if _identity(os.fstat(descriptor)) == self._identity:
+            descriptor = os.open(self._entry.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if self._entry.is_still(os.fstat(descriptor)):
             return descriptor
         os.close(descriptor)
         raise self._changed()
@@ -192,11 +222,19 @@ class RemoteFile(ExportFile):
     each range would take as long as reading one.
     """
 
+    __slots__ = ("_fs", "_path", "_version", "_where")
+
     def __init__(self, fs: Any, path: str, name: str, where: str, info: Mapping[str, Any]) -> None:
-        super().__init__(name, where, info["size"])
+        super().__init__(name, info["size"])
         self._fs = fs
         self._path = path
+        self._where = where
         self._version = _version(info)
+
+    @property
+    def where(self) -> str:
+        """Its URL, without what is secret in it."""
+        return self._where
 
     def check_unchanged(self) -> None:
         """Make sure that the file is still the one that was found.
@@ -204,7 +242,7 @@ class RemoteFile(ExportFile):
         Raises:
             ExportError: it was changed, replaced or removed.
         """
-        with reporting(self.where):
+        with reporting(self):
             self._fs.invalidate_cache()
             info = self._fs.info(self._path)
         if (info["size"], _version(info)) != (self.size, self._version):
@@ -283,36 +321,45 @@ def find(folder: Folder, name: str) -> Entry | None:
 
 @attrs.frozen
 class LocalEntry:
-    """A regular file of a local folder, or a link to one."""
+    """A regular file of a local folder, or a link to one: where it is, and what it was."""
 
-    path: Path
-    status: os.stat_result
+    folder: str
+    name: str
+    device: int
+    number: int
+    size: int
+    changed: int
 
     @property
-    def name(self) -> str:
-        """Its name, without a folder."""
-        return self.path.name
+    def path(self) -> str:
+        """The path of the file."""
+        return os.path.join(self.folder, self.name)  # noqa: PTH118  # there may be many thousands
 
     @property
     def where(self) -> str:
         """What messages call it."""
-        return shown(str(self.path))
+        return shown(self.path)
 
     @property
     def identity(self) -> object:
         """Its device and number: links to one file are one."""
-        return self.status.st_dev, self.status.st_ino
+        return self.device, self.number
+
+    def is_still(self, status: os.stat_result) -> bool:
+        """Tell whether a file is the one that was found, and was not changed."""
+        found = (self.device, self.number, self.size, self.changed)
+        return found == (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
     def open(self, keeps_open: bool, /) -> ExportFile:
         """Open it."""
-        return LocalFile(self.path, self.status, keeps_open)
+        return LocalFile(self, keeps_open)
 
 
 @attrs.frozen
 class LocalFolder:
     """A folder of the local file system."""
 
-    path: Path
+    path: str
 
     def entry(self, name: str, /) -> Entry:
         """Return the file of that name.
@@ -320,13 +367,14 @@ class LocalFolder:
         Raises:
             ExportError: there is none, or it is no file, or may not be read.
         """
-        path = self.path / name
-        where = shown(str(path))
-        with reporting(where):
-            status = path.stat()
+        path = _Location(os.path.join(self.path, name))  # noqa: PTH118  # as above
+        with reporting(path):
+            status = os.stat(path.text)  # noqa: PTH116  # as above
         if not stat.S_ISREG(status.st_mode):
-            raise ExportError(f"{where} is no file; name a file of the export")
-        return LocalEntry(path, status)
+            raise ExportError(f"{path.where} is no file; name a file of the export")
+        return LocalEntry(
+            self.path, name, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        )
 
     def entries(self, wanted: Callable[[str], bool], /) -> list[Entry] | None:
         """Return the files with such names; None where the folder cannot be listed."""
@@ -362,7 +410,7 @@ class RemoteEntry:
         """
         info = self.info
         if not any(info.get(key) for key in _CONTENT_TAGS):
-            with reporting(self.where):
+            with reporting(self):
                 info = self.fs.info(self.path)
         if not isinstance(info.get("size"), int):
             raise ExportError(f"the size of {self.where} is not told; download it first")
@@ -408,8 +456,7 @@ class RemoteFolder:
             ExportError: there is none, or it is no file, or may not be read.
         """
         path = self._path_of(name)
-        where = self._where(path)
-        with reporting(where):
+        with reporting(self._location(path)):
             info = self.fs.info(path)
         return self._entry(name, path, info)
 
@@ -430,7 +477,7 @@ class RemoteFolder:
         ]
 
     def _entry(self, name: str, path: str, info: Mapping[str, Any]) -> Entry:
-        where = self._where(path)
+        where = self._location(path).where
         if info["type"] != "file":
             raise ExportError(f"{where} is no file; name a file of the export")
         return RemoteEntry(self.fs, path, name, where, info)
@@ -440,8 +487,8 @@ class RemoteFolder:
             return self.given[1]
         return f"{self.path}/{quote(name) if _is_http(self.fs) else name}{self.query}"
 
-    def _where(self, path: str) -> str:
-        return shown(self.fs.unstrip_protocol(path))
+    def _location(self, path: str) -> _Location:
+        return _Location(self.fs.unstrip_protocol(path))
 
 
 def located(location: str, options: Mapping[str, Any]) -> tuple[Folder, str]:
@@ -459,19 +506,18 @@ def located(location: str, options: Mapping[str, Any]) -> tuple[Folder, str]:
     path = local_path(location)
     if path is not None:
         path = path.absolute()
-        return LocalFolder(path.parent), path.name
+        return LocalFolder(str(path.parent)), path.name
     return _located_remotely(location, options)
 
 
 def _located_remotely(url: str, options: Mapping[str, Any]) -> tuple[Folder, str]:
     import fsspec  # only for remote files, for it takes long to load
 
-    where = shown(url)
     try:
-        with reporting(where):
+        with reporting(_Location(url)):
             fs, path = fsspec.core.url_to_fs(url, **options)
     except ExportUnavailable:
-        raise ExportError(f"cannot open {where}: no such kind of URL or options") from None
+        raise ExportError(f"cannot open {shown(url)}: no such kind of URL or options") from None
     head, mark, query = path.partition("?") if _is_http(fs) else (path, "", "")
     folder, _, name = head.rpartition("/")
     if _is_http(fs):
@@ -480,14 +526,14 @@ def _located_remotely(url: str, options: Mapping[str, Any]) -> tuple[Folder, str
 
 
 @contextmanager
-def reporting(where: str) -> Iterator[None]:
+def reporting(file: Shown) -> Iterator[None]:
     """Turn any error of a storage into an `ExportError` that says what could not be read."""
     try:
         yield
     except CddsError:
         raise
     except Exception as error:  # noqa: BLE001  # each library has errors of its own
-        raise _failure(where, error) from None
+        raise _failure(file.where, error) from None
 
 
 def _failure(where: str, error: Exception) -> CddsError:
@@ -518,10 +564,6 @@ def _is_of_http(error: BaseException | None) -> TypeGuard[Exception]:
 def _is_http(fs: Any) -> bool:
     known = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol
     return "http" in known or "https" in known
-
-
-def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _version(info: Mapping[str, Any]) -> str | None:
