@@ -26,6 +26,9 @@ Place: at the ground; everything above may import it. It holds no logic.
     ├── EnvelopeError            a message would break a limit of its cipher
     │   ├── MessageError         a message is malformed, or is of a kind that is not read
     │   └── DecryptionError      the key is wrong or the content damaged; which is not told
+    ├── SignatureError           a signature is malformed, of a kind not read, or proves nothing
+    ├── ExportError              the files of an export are missing, mixed up, changed or unreadable
+    │   └── ExportUnavailable    they cannot be reached now, and may be later
     ├── SinkError                the storage refused or failed, writing, reading or removing
     │   ├── ArtifactExists       the name is taken; nothing is ever overwritten
     │   └── ArtifactMissing      there is nothing of that name to be read
@@ -187,6 +190,20 @@ class DecryptionError(EnvelopeError):
     Which of them it is, is never told: whoever can try and learn it might decrypt what is not
     theirs.
     """
+
+
+class SignatureError(CddsError, ValueError):
+    """A signature is malformed, is of a kind that is not read, or does not prove what it should."""
+
+
+class ExportError(CddsError):
+    """The files that an export is are missing, mixed up, changed, or cannot be read."""
+
+
+class ExportUnavailable(ExportError):
+    """The files of an export cannot be reached at this moment; the same may work later."""
+
+    is_transient = True
 
 
 class SinkError(CddsError):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cdds.crypto.decryption import Content, inspect_message
     from cdds.crypto.message import MessageHeader
     from cdds.crypto.private_keys import KeyDecryptor
+    from cdds.crypto.signature import Signature, TrustedCertificate, verify_signature
 
 __all__ = [
     "Content",
@@ -23,9 +24,12 @@ __all__ = [
     "KeyDecryptor",
     "MessageHeader",
     "Recipient",
+    "Signature",
     "Signer",
+    "TrustedCertificate",
     "inspect_message",
     "load_recipients",
+    "verify_signature",
 ]
 
 # What only a recipient needs is not loaded to seal.
@@ -35,6 +39,9 @@ __getattr__ = loaded_when_used(
         "Content": "decryption",
         "KeyDecryptor": "private_keys",
         "MessageHeader": "message",
+        "Signature": "signature",
+        "TrustedCertificate": "signature",
         "inspect_message": "decryption",
+        "verify_signature": "signature",
     },
 )

@@ -64,18 +64,8 @@ class Signer:
                 f"the signing key is an RSA key of {self.key.key_size} bits; "
                 f"at least {MIN_KEY_BITS} are needed"
             )
-        try:
-            belongs = self.key.public_key() == self.certificate.public_key()
-            usage = _key_usage(self.certificate)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise CertificateError(f"{self.origin} has fields that cannot be read") from error
-        if not belongs:
+        if self.key.public_key() != signing_key(self.certificate, self.origin):
             raise CertificateError(f"{self.origin} is not the certificate of the signing key")
-        if usage and not (usage.digital_signature or usage.content_commitment):
-            raise CertificateError(
-                f"the key usage of {self.origin} does not allow digitalSignature; "
-                "use a certificate for signing"
-            )
 
     @classmethod
     def load(
@@ -115,6 +105,26 @@ class Signer:
         for certificate in self.chain:
             builder = builder.add_certificate(certificate)
         return builder.sign(serialization.Encoding.DER, _OPTIONS)
+
+
+def signing_key(certificate: x509.Certificate, origin: str) -> object:
+    """Return the public key of a certificate that may sign, of any kind.
+
+    Raises:
+        CertificateError: its key usage allows no signatures (RFC 5280, section 4.2.1.3), or it
+            cannot be read.
+    """
+    try:
+        key = certificate.public_key()
+        usage = _key_usage(certificate)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise CertificateError(f"{origin} has fields that cannot be read") from error
+    if usage and not (usage.digital_signature or usage.content_commitment):
+        raise CertificateError(
+            f"the key usage of {origin} does not allow digitalSignature; "
+            "use a certificate for signing"
+        )
+    return key
 
 
 def _key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
