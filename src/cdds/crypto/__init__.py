@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     from cdds.crypto.decryption import Content, inspect_message
     from cdds.crypto.message import MessageHeader
     from cdds.crypto.private_keys import KeyDecryptor
+    from cdds.crypto.ranged_octets import RangedFile
+    from cdds.crypto.ranges import RangedContent, open_ranged
 
 __all__ = [
     "Content",
     "Envelope",
     "KeyDecryptor",
     "MessageHeader",
+    "RangedContent",
+    "RangedFile",
     "Recipient",
     "Signer",
     "inspect_message",
     "load_recipients",
+    "open_ranged",
 ]
 
 # What only a recipient needs is not loaded to seal.
@@ -35,6 +40,9 @@ __getattr__ = loaded_when_used(
         "Content": "decryption",
         "KeyDecryptor": "private_keys",
         "MessageHeader": "message",
+        "RangedContent": "ranges",
+        "RangedFile": "ranged_octets",
         "inspect_message": "decryption",
+        "open_ranged": "ranges",
     },
 )
