@@ -26,7 +26,7 @@ from cdds.crypto.ranged_octets import (
 )
 from cdds.crypto.recognition import Recognised
 
-_MAX_WALKED = 1_000  # octet strings
+_MAX_WALKED = 4_096  # octet strings
 _READ_AT_ONCE = 1 << 20
 _TAIL = MAX_ATTRIBUTES * 2  # is always parsed
 _MAX_HEADER = 10
@@ -155,7 +155,7 @@ def _longer(run: Run, size: int, octets: PassedOctets) -> Run | None:
     between = octets.position - run.end
     if size != run.piece_size or between > _MAX_HEADER:
         return None
-    header = bytes(octets.source.read(run.end, between))
+    header = octets.again(run.end, between)
     if run.count > 1:
         return attrs.evolve(run, count=run.count + 1) if header == run.header else None
     if not _is_header(header):

@@ -21,6 +21,8 @@ from cdds.errors import MessageError
 WINDOW = 64 * 1024
 """The bytes at both ends of a file from which it is told how it is written down."""
 
+_MAX_WINDOWS = 64  # that are looked at to find where the content stands
+
 
 class RangedFile(Protocol):
     """A file that is read by offset, maybe by several threads at once."""
@@ -69,6 +71,7 @@ class PassedOctets(Octets):
         super().__init__(self._ahead())
         self.source = source
         self._next = 0
+        self._window = (0, memoryview(b""))
 
     def skip(self, size: int) -> None:
         """Pass over the next `size` octets."""
@@ -79,11 +82,23 @@ class PassedOctets(Octets):
         self._next += size - at_hand
         self.position += size
 
+    def again(self, offset: int, size: int) -> bytes:
+        """Return octets from `offset` that were taken before."""
+        start, window = self._window
+        if start <= offset and offset + size <= start + len(window):
+            return bytes(window[offset - start :][:size])
+        return bytes(self.source.read(offset, size))
+
     def _ahead(self) -> Iterator[memoryview]:
-        while self._next < self.source.size:
+        for _ in range(_MAX_WINDOWS):
+            if self._next >= self.source.size:
+                return
             start = self._next
             self._next = min(start + WINDOW, self.source.size)
-            yield self.source.read(start, self._next - start)
+            window = self.source.read(start, self._next - start)
+            self._window = start, window
+            yield window
+        raise Irregular("much of it is neither its beginning nor its end")
 
 
 def ranged_octets(file: RangedFile) -> tuple[Beginning, RangedOctets]:

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from cdds.crypto.certificates import CertificateSource
@@ -180,7 +180,8 @@ class _Cbc:
             iv = b"".join(self._ciphertext.pieces(start - BLOCK, BLOCK))
         decryptor = Cipher(self._key, modes.CBC(iv)).decryptor()
         pieces = self._ciphertext.pieces(start, end - start)
-        return _updated(decryptor, pieces, end - start)[offset - start :][:size].tobytes()
+        blocks = b"".join(map(decryptor.update, pieces))
+        return blocks[offset - start : offset - start + size]
 
 
 class _Gcm:
@@ -202,7 +203,7 @@ class _Gcm:
         counter = self._nonce + (block + _FIRST_COUNT).to_bytes(BLOCK - _COUNTED_NONCE, "big")
         decryptor = Cipher(self._key, modes.CTR(counter)).decryptor()
         pieces = self._ciphertext.pieces(offset - skipped, size + skipped)
-        return _updated(decryptor, pieces, size + skipped)[skipped:].tobytes()
+        return b"".join(map(decryptor.update, pieces))[skipped:]
 
     def verify(self) -> None:
         mac = self._ending.mac
@@ -217,15 +218,6 @@ class _Gcm:
             decryptor.finalize()
         except InvalidTag:
             fail()
-
-
-def _updated(context: CipherContext, pieces: Iterable[memoryview], size: int) -> memoryview:
-    """Return what `size` bytes in pieces become; all of it, for they end with a block."""
-    buffer = memoryview(bytearray(size + BLOCK))
-    done = 0
-    for piece in pieces:
-        done += context.update_into(piece, buffer[done:])
-    return buffer[:done]
 
 
 def _unpadded_size(block: bytes) -> int:
