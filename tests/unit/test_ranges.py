@@ -5,8 +5,10 @@ Messages are made by our own envelope or by hand; `tests/interop` has those of o
 
 from __future__ import annotations
 
+import io
 import random
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -19,6 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ranged import Stored, ranged, ranged_outcome, read_all
 
+from cdds.archive import Archive
+from cdds.archive.parts import Part
 from cdds.crypto import Envelope, RangedContent, ber, open_ranged
 from cdds.crypto.algorithms import KeyTransportIdentifier
 from cdds.crypto.envelope import PIECE_SIZE
@@ -161,6 +165,22 @@ def test_ranges_are_read_by_several_threads(holders: Holders) -> None:
                 starts, pool.map(content.read, starts, [100_000] * 60), strict=True
             ):
                 assert piece == plaintext[start : start + 100_000]
+
+
+def test_a_content_is_a_part_of_an_archive(holders: Holders) -> None:
+    members = {f"{number}.json": made_up(100_000 * number) for number in range(9)}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    parts: list[Part] = [
+        ranged(sealed(holder.certificate, piece), key=holder.key)
+        for holder, piece in zip(holders, cut(file.getvalue(), 2_000_000), strict=False)
+    ]
+    assert len(parts) == 2
+    read = Archive(parts)
+    found = {entry.name: b"".join(read.open(entry)) for entry in reversed(read.entries)}
+    assert found == members
 
 
 # What is not regular
