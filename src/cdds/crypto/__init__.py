@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cdds.crypto.decryption import Content, inspect_message
     from cdds.crypto.message import MessageHeader
     from cdds.crypto.private_keys import KeyDecryptor
+    from cdds.crypto.ranged_octets import RangedFile
+    from cdds.crypto.ranges import RangedContent, open_ranged
     from cdds.crypto.signature import Signature, TrustedCertificate, verify_signature
 
 __all__ = [
@@ -23,12 +25,15 @@ __all__ = [
     "Envelope",
     "KeyDecryptor",
     "MessageHeader",
+    "RangedContent",
+    "RangedFile",
     "Recipient",
     "Signature",
     "Signer",
     "TrustedCertificate",
     "inspect_message",
     "load_recipients",
+    "open_ranged",
     "verify_signature",
 ]
 
@@ -39,9 +44,12 @@ __getattr__ = loaded_when_used(
         "Content": "decryption",
         "KeyDecryptor": "private_keys",
         "MessageHeader": "message",
+        "RangedContent": "ranges",
+        "RangedFile": "ranged_octets",
         "Signature": "signature",
         "TrustedCertificate": "signature",
         "inspect_message": "decryption",
+        "open_ranged": "ranges",
         "verify_signature": "signature",
     },
 )

@@ -38,7 +38,7 @@ _MAX_NUMBER_OCTETS = 64
 class Octets:
     """Octets that come in pieces, read in other pieces; each is looked at once."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes] | Iterator[memoryview]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
         self.position = 0
@@ -204,9 +204,14 @@ class Parser:
 
     def string(self, primitive: int) -> Iterator[memoryview]:
         """Yield the octets of the next value: a string in one piece, or a constructed one."""
+        for length in self.string_pieces(primitive):
+            yield from self._contents(length)
+
+    def string_pieces(self, primitive: int) -> Iterator[int]:
+        """Yield the size of each piece of the next value, a string; the caller takes its octets."""
         tag, length = self._header()
         if tag == primitive:
-            yield from self._contents(length)
+            yield length or 0
             return
         if tag != primitive | CONSTRUCTED:
             malformed("a string is not what stands in its place")
@@ -222,7 +227,7 @@ class Parser:
             if short_pieces > MAX_SHORT_PIECES:
                 malformed("its content is cut into too many short pieces")
             if tag == ber.OCTET_STRING:
-                yield from self._contents(length)
+                yield length or 0
             elif tag == ber.OCTET_STRING | CONSTRUCTED:
                 self._enter(length)
             else:

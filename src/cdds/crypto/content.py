@@ -28,7 +28,8 @@ BLOCK = 16
 
 _AES = "2.16.840.1.101.3.4.1"  # NIST's arc of AES
 _MAC_SIZE = 16
-_MAX_GCM_SIZE = 2**36 - 32  # NIST SP 800-38D, section 5.2.1.1, where it is given in bits
+MAX_GCM_SIZE = 2**36 - 32  # NIST SP 800-38D, section 5.2.1.1, where it is given in bits
+"""The most bytes of content of AES-GCM."""
 
 
 class Encryption(Protocol):
@@ -112,7 +113,7 @@ class AesGcm:
     key: bytes = attrs.field(repr=False)
     nonce: bytes = attrs.field(repr=False)
     authenticates: ClassVar[bool] = True
-    max_size: ClassVar[int | None] = _MAX_GCM_SIZE
+    max_size: ClassVar[int | None] = MAX_GCM_SIZE
 
     def algorithm_identifier(self) -> bytes:
         """Return the OID, and GCMParameters; the size of the MAC is told, its default is 12."""

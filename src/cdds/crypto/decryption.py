@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NoReturn, Protocol, TypeVar
 
+import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
@@ -21,7 +22,7 @@ from cdds.crypto.certificates import CertificateSource, Recipient, load_chain
 from cdds.crypto.content import BLOCK
 from cdds.crypto.ghash import with_attributes
 from cdds.crypto.message import EncryptedMessage, Ending, MessageHeader
-from cdds.crypto.private_keys import DecryptionKeySource, load_decryption_keys
+from cdds.crypto.private_keys import DecryptionKey, DecryptionKeySource, load_decryption_keys
 from cdds.crypto.recognition import MessageSource
 from cdds.crypto.unwrapping import ContentKey, candidates, content_key
 from cdds.errors import DecryptionError, JobError, MessageError
@@ -100,10 +101,51 @@ class Content:
             yield _right(decryption.update, piece)
         rest = _right(decryption.end, self._message.ending())
         if self._key.is_wrong:
-            _fail()
+            fail()
         if rest:
             yield rest
         self.is_verified = self.header.is_authenticated
+
+
+@attrs.frozen
+class PrivateKeys:
+    """The private keys that may open a message, and the certificates that were given with them."""
+
+    keys: tuple[DecryptionKey, ...] = attrs.field(repr=False)
+    certificates: tuple[x509.Certificate, ...]
+
+    @classmethod
+    def loaded(
+        cls,
+        key: DecryptionKeySource | None,
+        keys: Iterable[DecryptionKeySource],
+        password: bytes | None,
+        certificates: CertificateSource | Iterable[CertificateSource],
+    ) -> PrivateKeys:
+        """Return them from the arguments of `cdds.Envelope.decrypt`.
+
+        Raises:
+            CertificateError: a key or a certificate cannot be read.
+            JobError: no key was given.
+        """
+        sources = [*([] if key is None else [key]), *keys]
+        if not sources:
+            raise JobError("decrypting needs a private key; give key or keys")
+        loaded = load_decryption_keys(sources, password)
+        return cls(tuple(loaded), tuple(_certificates(certificates)))
+
+    def content_key(
+        self, header: MessageHeader, random: Callable[[int], bytes] = os.urandom
+    ) -> ContentKey:
+        """Return the key of a message's content, or what takes its place.
+
+        Raises:
+            CertificateError: no key belongs to the certificates.
+            MessageError: the message is for nobody of those meant, or of a kind that is not read.
+        """
+        check_cipher(header)
+        tried = candidates(header.recipients, self.keys, self.certificates)
+        return content_key(tried, header.cipher.key_size, random)
 
 
 def inspect_message(message: MessageSource) -> MessageHeader:
@@ -128,15 +170,9 @@ def decrypt(
     random: Callable[[int], bytes] = os.urandom,
 ) -> Content:
     """Return the content of an encrypted message; `cdds.Envelope.decrypt` tells all of it."""
-    sources = [*([] if key is None else [key]), *keys]
-    if not sources:
-        raise JobError("decrypting needs a private key; give key or keys")
-    private_keys = load_decryption_keys(sources, password)
-    known = _certificates(certificates)
+    private_keys = PrivateKeys.loaded(key, keys, password, certificates)
     opened = EncryptedMessage(message)
-    _check_cipher(opened.header)
-    tried = candidates(opened.header.recipients, private_keys, known)
-    return Content(opened, content_key(tried, opened.header.cipher.key_size, random))
+    return Content(opened, private_keys.content_key(opened.header, random))
 
 
 def _certificates(
@@ -150,7 +186,12 @@ def _certificates(
     ]
 
 
-def _check_cipher(header: MessageHeader) -> None:
+def check_cipher(header: MessageHeader) -> None:
+    """Refuse a message of which the content cannot be decrypted here.
+
+    Raises:
+        MessageError: it is encrypted with another cipher, or with one that must not be there.
+    """
     cipher = header.cipher
     if not cipher.key_size:
         raise MessageError(
@@ -169,7 +210,7 @@ def _right(step: Callable[[_Input], bytes], given: _Input) -> bytes:
     try:
         return step(given)
     except ValueError:
-        _fail()
+        fail()
 
 
 def _in_pieces(ciphertext: Iterator[memoryview]) -> Iterator[bytes | memoryview]:
@@ -246,7 +287,12 @@ class _GcmDecryption:
         return b""
 
 
-def _fail() -> NoReturn:
+def fail() -> NoReturn:
+    """Tell that a message cannot be decrypted: the one error for all that needs the key.
+
+    Raises:
+        DecryptionError: always, with one text.
+    """
     raise DecryptionError(
         "the message cannot be decrypted: the key is not that of a recipient, or the message was "
         "changed or is damaged; which of them it is cannot be told"

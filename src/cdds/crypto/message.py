@@ -19,9 +19,9 @@ from cdds.crypto.algorithms import (
     cipher_identifier,
     key_transport_identifier,
 )
-from cdds.crypto.ber_parser import CONSTRUCTED, Element, Octets, Parser, malformed
+from cdds.crypto.ber_parser import CONSTRUCTED, Element, Parser, malformed
 from cdds.crypto.names import shown_name
-from cdds.crypto.recognition import Form, MessageSource, recognised
+from cdds.crypto.recognition import Form, MessageSource, Recognised, recognised
 from cdds.errors import MessageError
 
 MessageKind: TypeAlias = Literal["EnvelopedData", "AuthEnvelopedData"]
@@ -129,10 +129,10 @@ class EncryptedMessage:
         MessageError: it is malformed or of another kind.
     """
 
-    def __init__(self, message: MessageSource) -> None:
-        found = recognised(message)
+    def __init__(self, message: MessageSource | Recognised) -> None:
+        found = message if isinstance(message, Recognised) else recognised(message)
         self._may_follow = found.may_follow
-        self._parser = Parser(Octets(found.octets))
+        self._parser = Parser(found.octets)
         self._depth = 0
         kind = self._kind()
         recipients = self._recipients()
@@ -141,9 +141,14 @@ class EncryptedMessage:
 
     def ciphertext(self) -> Iterator[memoryview]:
         """Yield the encrypted content, once."""
-        if self._parser.next_tag() not in {_ENCRYPTED_CONTENT, _ENCRYPTED_CONTENT | CONSTRUCTED}:
-            raise MessageError("the message has no content; it may be in another file")
+        self._check_content()
         yield from self._parser.string(_ENCRYPTED_CONTENT)
+        self._leave()
+
+    def ciphertext_pieces(self) -> Iterator[int]:
+        """Yield the size of each piece of the encrypted content; the caller takes its octets."""
+        self._check_content()
+        yield from self._parser.string_pieces(_ENCRYPTED_CONTENT)
         self._leave()
 
     def ending(self) -> Ending:
@@ -156,6 +161,10 @@ class EncryptedMessage:
             self._leave()
         self._parser.end(self._may_follow)
         return ending
+
+    def _check_content(self) -> None:
+        if self._parser.next_tag() not in {_ENCRYPTED_CONTENT, _ENCRYPTED_CONTENT | CONSTRUCTED}:
+            raise MessageError("the message has no content; it may be in another file")
 
     def _kind(self) -> MessageKind:
         """Go into the structure, with ContentInfo around it (RFC 5652, section 3) or without."""

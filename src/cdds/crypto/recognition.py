@@ -19,6 +19,7 @@ import attrs
 import pybase64
 
 from cdds.crypto import ber
+from cdds.crypto.ber_parser import Octets
 from cdds.crypto.mime import is_base64
 from cdds.errors import JobError, MessageError
 
@@ -32,7 +33,8 @@ MAX_MIME_HEADERS = 256 * 1024
 READ_SIZE = 256 * 1024
 """The bytes that are worked on at once."""
 
-_SPACE = b" \t\r\n"
+SPACE = b" \t\r\n"
+"""What may stand between the characters of base64, and after them."""
 _BEGIN = b"-----BEGIN "
 _PEM_BEGIN = re.compile(rb"-----BEGIN (CMS|PKCS7)-----[ \t]*\r?\n")
 _END_OF_HEADERS = re.compile(rb"\r?\n[ \t]*\r?\n")
@@ -44,13 +46,35 @@ class Recognised:
 
     Attributes:
         form: how.
-        octets: the octets that it is, as they come.
+        octets: the octets that it is, as they are asked for.
         may_follow: which octets may come after its end: mail adds line ends to a binary body.
     """
 
     form: Form
-    octets: Iterator[bytes]
+    octets: Octets
     may_follow: bytes = b""
+
+
+@attrs.frozen
+class Beginning:
+    """What the first bytes of a message tell.
+
+    Attributes:
+        form: how the message is written down.
+        head: the first bytes of its body, as far as they were read.
+        is_base64: whether the body is base64.
+        pem_label: what stands in the first and the last line of PEM.
+    """
+
+    form: Form
+    head: bytes
+    is_base64: bool = True
+    pem_label: bytes = b""
+
+    @property
+    def may_follow(self) -> bytes:
+        """Which octets may come after the message: mail adds line ends to a binary body."""
+        return b"\r\n" if self.form == "smime" and not self.is_base64 else b""
 
 
 def recognised(message: MessageSource) -> Recognised:
@@ -61,19 +85,29 @@ def recognised(message: MessageSource) -> Recognised:
         JobError: it is a path; nothing is opened here.
     """
     pieces = _regular(message)
+    found = beginning(pieces)
+    body: Iterator[bytes] = chain([found.head], pieces)
+    if found.pem_label:
+        body = up_to_pem_end(body, found.pem_label)
+    octets = _from_base64(body) if found.is_base64 else body
+    return Recognised(found.form, Octets(octets), found.may_follow)
+
+
+def beginning(pieces: Iterator[bytes]) -> Beginning:
+    """Return what the first pieces of a message tell; those that are not needed are left.
+
+    Raises:
+        MessageError: the form is none of those that are known.
+    """
     head = next(pieces, b"")
     if head.startswith(bytes([ber.SEQUENCE])):
-        return Recognised("der", chain([head], pieces))
+        return Beginning("der", head, is_base64=False)
     head = _after_blank_lines(head, pieces)
     if head.startswith(_BEGIN):
         label, head = _pem_label(head)
-        body = _up_to_pem_end(chain([head], pieces), label)
-        return Recognised("pem", _from_base64(body))
+        return Beginning("pem", head, pem_label=label)
     headers, head = _mime_headers(head, pieces)
-    body = chain([head], pieces)
-    if is_base64(headers, head[0] if head else None):
-        return Recognised("smime", _from_base64(body))
-    return Recognised("smime", body, may_follow=b"\r\n")
+    return Beginning("smime", head, is_base64(headers, head[0] if head else None))
 
 
 def _regular(message: MessageSource) -> Iterator[bytes]:
@@ -105,7 +139,7 @@ def _given(message: MessageSource) -> Iterable[bytes | memoryview]:
 
 def _after_blank_lines(head: bytes, pieces: Iterator[bytes]) -> bytes:
     blank = 0
-    while not (rest := head.lstrip(_SPACE)):
+    while not (rest := head.lstrip(SPACE)):
         blank += len(head)
         more = next(pieces, None)
         if more is None or blank > MAX_MIME_HEADERS:
@@ -131,7 +165,12 @@ def _mime_headers(head: bytes, pieces: Iterator[bytes]) -> tuple[bytes, bytes]:
     return head[: end.start()], head[end.end() :] or next(pieces, b"")
 
 
-def _up_to_pem_end(pieces: Iterator[bytes], label: bytes) -> Iterator[bytes]:
+def up_to_pem_end(pieces: Iterator[bytes], label: bytes) -> Iterator[bytes]:
+    """Yield what stands before the last line of PEM, and make sure that nothing follows that.
+
+    Raises:
+        MessageError: there is no such line, or something comes after it.
+    """
     for piece in pieces:
         end = piece.find(b"-")
         if end >= 0:
@@ -146,7 +185,7 @@ def _check_pem_end(rest: bytes, pieces: Iterator[bytes], line: bytes) -> None:
     if len(rest) < len(line):
         rest += next(pieces, b"")
     after = rest[len(line) :]
-    if not rest.startswith(line) or after.strip(_SPACE) or any(p.strip(_SPACE) for p in pieces):
+    if not rest.startswith(line) or after.strip(SPACE) or any(p.strip(SPACE) for p in pieces):
         raise MessageError(
             "the message is malformed: the end of its PEM is damaged, or something follows it "
             "(RFC 7468, section 2)"
@@ -161,27 +200,32 @@ def _from_base64(pieces: Iterator[bytes]) -> Iterator[bytes]:
         cut = len(text) - len(text) % 4
         rest = text[cut:]
         if ended and text:
-            _bad_base64()
+            bad_base64()
         if cut:
             yield _decoded(text[:cut])
             ended = text[cut - 1] == ord("=")
     if rest:
-        _bad_base64()
+        bad_base64()
 
 
 def _without_space(text: bytes) -> bytes:
     text = text.replace(b"\n", b"").replace(b"\r", b"")  # several times as fast as `translate`
-    return text.translate(None, _SPACE) if b" " in text or b"\t" in text else text
+    return text.translate(None, SPACE) if b" " in text or b"\t" in text else text
 
 
 def _decoded(text: bytes) -> bytes:
     try:
         return pybase64.b64decode(text, validate=True)
     except binascii.Error:
-        _bad_base64()
+        bad_base64()
 
 
-def _bad_base64() -> NoReturn:
+def bad_base64() -> NoReturn:
+    """Refuse a message for its base64.
+
+    Raises:
+        MessageError: always.
+    """
     raise MessageError(
         "the message is malformed: its base64 is cut off or holds what is no base64 "
         "(RFC 4648, section 4)"
