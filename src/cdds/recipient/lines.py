@@ -1,0 +1,60 @@
+"""Cuts the data of an entry at line ends, whatever the pieces that they come in.
+
+Place: between an archive, which yields pieces of any size, and what reads records. It looks for
+line feeds and at nothing else, and refuses a line before it fills the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from cdds.refusal import Refusal
+
+CHUNK_SIZE = 2 * 1024 * 1024
+MAX_LINE_SIZE = 64 * 1024 * 1024
+
+
+def whole_lines(
+    pieces: Iterable[bytes], *, size: int = CHUNK_SIZE, max_line_size: int = MAX_LINE_SIZE
+) -> Iterator[bytes]:
+    """Yield the same bytes in chunks of whole lines; only the last one may lack its end.
+
+    Args:
+        pieces: the data, in pieces of any size.
+        size: how many bytes a chunk has at least, but for the last; it has at most twice as many
+            and one line more.
+        max_line_size: the longest line that is taken, in bytes and with its end.
+
+    Raises:
+        Refusal: a line is longer; all lines before it have been yielded.
+    """
+    whole: list[bytes] = []
+    started: list[bytes] = []
+    whole_size = started_size = 0
+    for window in _windows(pieces, min(size, max_line_size)):
+        end = window.rfind(b"\n") + 1
+        first = window.find(b"\n") + 1 if end else len(window)
+        if started_size + first > max_line_size:
+            if whole:
+                yield b"".join(whole)
+            raise Refusal(f"the line is longer than {max_line_size} bytes")
+        if end:
+            whole += (*started, window[:end])
+            whole_size += started_size + end
+            started, started_size = [], 0
+        started.append(window[end:])
+        started_size += len(window) - end
+        if whole_size >= size:
+            yield b"".join(whole)
+            whole, whole_size = [], 0
+    if whole_size or started_size:
+        yield b"".join((*whole, *started))
+
+
+def _windows(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield pieces of at most so many bytes: no line that lies within one can be too long."""
+    for piece in pieces:
+        if len(piece) <= size:
+            yield piece
+        else:
+            yield from (piece[start : start + size] for start in range(0, len(piece), size))
