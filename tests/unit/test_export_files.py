@@ -254,6 +254,22 @@ def test_local_files_that_are_replaced_are_told_at_each_range(tmp_path: Path, ke
                 files.parts[0].read(0, 4)
 
 
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    names = split_names(120)
+    written(tmp_path, names)
+    with find_files(tmp_path / names[0]) as files:
+        (tmp_path / names[0]).unlink()
+        os.mkfifo(tmp_path / names[0])
+        with pytest.raises(ExportError, match="was changed"):
+            files.parts[0].read(0, 4)
+
+
+def test_what_sealing_adds_may_be_in_any_case(tmp_path: Path) -> None:
+    names = [f"{STEM}.z01.SMIME", f"{STEM}.zip.smime"]
+    written(tmp_path, names)
+    assert found(find_files(tmp_path / names[1])) == names
+
+
 def test_large_sets_hold_few_descriptors(tmp_path: Path) -> None:
     names = split_names(300)
     written(tmp_path, names)
@@ -425,6 +441,26 @@ def test_a_store_that_has_every_name_is_not_asked_forever(monkeypatch: pytest.Mo
     fsspec.register_implementation("endless", Endless, clobber=True)
     assert "more than" in refused("endless://host/a.z01")
     assert Endless.asked < MAX_PROBED + 10
+
+
+def test_a_high_number_is_not_counted_up_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where names are asked for one by one."""
+    root = f"high-{next(numbers)}"
+    fsspec.filesystem("memory").pipe_file(f"/{root}/a.z9999", b"part")
+    asked: list[str] = []
+    info = MemoryFileSystem.info
+
+    def counted(fs: MemoryFileSystem, path: str, **options: Any) -> Any:
+        asked.append(path)
+        return info(fs, path, **options)
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(MemoryFileSystem, "ls", denied)
+    monkeypatch.setattr(MemoryFileSystem, "info", counted)
+    assert "a.z01, a.z02, a.z03 and more are missing" in refused(f"memory://{root}/a.z9999")
+    assert len(asked) < 20
 
 
 def test_short_answers_and_failures_of_a_store_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
