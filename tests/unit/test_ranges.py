@@ -190,6 +190,7 @@ OTHERS: dict[str, Callable[[bytes], bytes]] = {
     SPACED: lambda message: message.replace(b"\n", b" \n"),
     "one line longer than the others": lambda message: without(message, line_end(message)),
     "an empty line at the beginning": lambda message: message.replace(b"\n\n", b"\n\n\n", 1),
+    "much space after it": lambda message: message + b"\n" * 70_000,
     "an empty line at the end": lambda message: message[:-20] + b"\n\n" + message[-20:],
 }
 
@@ -205,7 +206,7 @@ def test_a_message_with_other_lines_is_read_from_its_beginning(holders: Holders,
     "message",
     [
         lambda text: enveloped(*cut(by_hand.cbc(text), *MANY_SIZES)),
-        lambda text: enveloped(*cut(by_hand.cbc(text), 20)),
+        lambda text: enveloped(*cut(by_hand.cbc(text), 63)),
         lambda text: by_hand.auth_enveloped(infos(), text, nonce=bytes(16)),
     ],
     ids=["pieces of many sizes", "short pieces", "a nonce of 16 bytes"],
@@ -286,6 +287,15 @@ def test_every_prefix_is_refused(holders: Holders, cipher: Any, format_: Any) ->
     for size in range(len(message.rstrip(b"\n")) if format_ != "der" else len(message)):
         with pytest.raises(EnvelopeError):
             ranged(message[:size], key=holders[0].key)
+
+
+@pytest.mark.parametrize("more", [1, 2, 3])
+def test_base64_that_ends_within_a_group_is_refused(holders: Holders, more: int) -> None:
+    messages = [sealed(holders[0].certificate, bytes(size)).rstrip() for size in (0, 16, 32)]
+    whole = next(message for message in messages if not message.endswith(b"="))
+    assert ranged(whole, key=holders[0].key).is_direct
+    with pytest.raises(MessageError, match="base64"):
+        ranged(whole + b"A" * more + b"\n", key=holders[0].key)
 
 
 def test_a_definite_length_that_goes_beyond_the_end_is_refused() -> None:
