@@ -120,7 +120,7 @@ def inflate_blocks(
 ) -> Iterator[bytes]:
     """Yield the data of blocks, from one of them to the last; each block is one piece.
 
-    `read` is called by the thread that asks for data; threads only inflate.
+    Threads read and inflate, so `read` is called by several at once.
 
     Raises:
         ArchiveError: a block is damaged, or does not hold the data that it should.
@@ -132,8 +132,7 @@ def inflate_blocks(
         try:
             for number in range(first, len(blocks)):
                 block = blocks[number]
-                compressed = read(block.compressed_start, block.compressed_size)
-                ahead.append(pool.submit(_block, block, compressed, number == len(blocks) - 1))
+                ahead.append(pool.submit(_block, block, read, number == len(blocks) - 1))
                 waiting.append(block.size + block.compressed_size)
                 while len(ahead) > _BLOCKS_AHEAD * threads or sum(waiting) > _MAX_BYTES_AHEAD:
                     waiting.popleft()
@@ -145,7 +144,8 @@ def inflate_blocks(
                 future.cancel()
 
 
-def _block(block: Block, compressed: bytes, last: bool) -> bytes:
+def _block(block: Block, read: ReadAt, last: bool) -> bytes:
+    compressed = read(block.compressed_start, block.compressed_size)
     stream = isal_zlib.decompressobj(_RAW_DEFLATE)
     try:
         data = stream.decompress(compressed, block.size + 1)

@@ -22,7 +22,7 @@ _DENSE = _SAMPLE // 2  # what a sample that does not repeat itself has left when
 
 
 class Part(Protocol):
-    """One file of an archive. It is read by one thread at a time."""
+    """One file of an archive. It may be read by several threads at once."""
 
     @property
     def size(self) -> int:

@@ -126,7 +126,11 @@ def open_ranged(
         MessageError: the message is malformed, or is of a kind that is not read.
         JobError: no key was given.
     """
-    private_keys = PrivateKeys.loaded(key, keys, password, certificates)
+    return ranged_content(file, PrivateKeys.loaded(key, keys, password, certificates))
+
+
+def ranged_content(file: RangedFile, private_keys: PrivateKeys) -> RangedContent:
+    """Return what `open_ranged` does, given keys that have been loaded."""
     found = laid_out(file)
     if found is None or not _is_counted(found.header):
         header = EncryptedMessage(file_pieces(file, READ_SIZE)).header

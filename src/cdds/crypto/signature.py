@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from cdds.crypto import ber
 from cdds.crypto.algorithms import identified
-from cdds.crypto.ber_parser import CONSTRUCTED, Element, Octets, Parser, malformed
+from cdds.crypto.ber_parser import CONSTRUCTED, Element, Parser, malformed
 from cdds.crypto.certificates import MIN_KEY_BITS, check_validity, load_chain
 from cdds.crypto.names import shown_name
 from cdds.crypto.recognition import recognised
@@ -266,7 +266,7 @@ class _Attributes:
 def _signer_infos(signature: bytes) -> list[_SignerInfo]:
     """Return the SignerInfos of a SignedData (RFC 5652, section 5.1) with ContentInfo around it."""
     found = recognised(signature)
-    parser = Parser(Octets(found.octets))
+    parser = Parser(found.octets)
     parser.enter(ber.SEQUENCE)
     kind = parser.element().object_identifier()
     if kind != _SIGNED_DATA:

@@ -1,0 +1,374 @@
+"""`open_export`: an export is found, opened, proven and read.
+
+Place: the top of the recipient's side: files, messages and archive below it, each by ranges, so
+that one entry is read without the others. Nothing is released that is not proven: CRC-32 and the
+manifest's SHA-256 of what is read, and the authentication of every message that has one. Whether
+the key is wrong or an unauthenticated message damaged cannot be told until the manifest has been
+read, and is not told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import msgspec
+
+from cdds.archive import Archive, Limits
+from cdds.crypto import RangedContent
+from cdds.crypto.decryption import PrivateKeys, fail
+from cdds.crypto.ranges import ranged_content
+from cdds.errors import ArchiveError, EnvelopeError, JobError, MessageError
+from cdds.location import printable
+from cdds.manifest import NAME
+from cdds.recipient.extraction import Extraction
+from cdds.recipient.files import ExportFiles, Location, find_files
+from cdds.recipient.lines import whole_lines
+from cdds.recipient.listing import MAX_MANIFEST_SIZE, ListedFile, Listing, listed, unlisted
+from cdds.recipient.storage import ExportFile
+from cdds.records.verdict import parse
+from cdds.refusal import Refusal
+
+if TYPE_CHECKING:
+    from cdds.crypto.certificates import CertificateSource
+    from cdds.crypto.private_keys import DecryptionKeySource
+
+Proof: TypeAlias = Literal["first", "end"]
+"""When data are proven: before the first byte is given out, or before the last one is."""
+
+_NO_LIMITS_GIVEN = Limits()
+_ZIP = b"PK"
+_DECODER = msgspec.json.Decoder(dict[str, Any])
+
+
+class Export:
+    """An export that is open; a context manager that closes its files.
+
+    Attributes:
+        files: the files that it is.
+    """
+
+    def __init__(
+        self, files: ExportFiles, contents: tuple[RangedContent, ...], archive: Archive
+    ) -> None:
+        self.files = files
+        self._contents = contents
+        self._archive = archive
+        self._is_direct = all(content.is_direct for content in contents)
+        self._listing = self._listed()
+        self._proven: set[str] = set()
+        self._are_messages_proven = False
+
+    def __enter__(self) -> Export:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Export({self.files.stem!r}, names={self.names!r})"
+
+    def close(self) -> None:
+        """Close its files."""
+        self.files.close()
+
+    @property
+    def manifest(self) -> Mapping[str, Any] | None:
+        """What the export says of itself; None for archives that others made."""
+        return self._listing.manifest
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its data files, such as ``"Interaction"``; without a manifest of all."""
+        return tuple(file.label for file in self._listing.data_files)
+
+    def records(self, name: str, *, proof: Proof = "first") -> Iterator[dict[str, Any]]:
+        """Yield the records of a data file, streamed; integers of any size are kept.
+
+        Args:
+            name: one of `names`, the data file's name in its dataset, or that of the entry.
+            proof: ``"first"`` reads the data twice, and gives out nothing before all of them are
+                proven; ``"end"`` reads them once, and raises before the last record is given out
+                where the proof fails.
+
+        Raises:
+            ArchiveError: the data are not what the export says, or no records.
+            DecryptionError: a message is damaged.
+            MessageError: a message is malformed.
+            ExportError: a file cannot be read, or was changed meanwhile.
+            JobError: there is no such data file.
+        """
+        file = self._file(name)
+        number = 0
+        for lines in self._lines(file, proof):
+            for line in lines.splitlines():
+                number += 1
+                if line and not line.isspace():
+                    yield _record(line, number, file)
+
+    def data(self, name: str, *, proof: Proof = "first") -> Iterator[bytes]:
+        """Yield the data of a file in the archive, in pieces of any size.
+
+        Args:
+            name: one of `names`, a data file's name in its dataset, or the name of any entry.
+            proof: as for `records`; with ``"end"``, the last piece comes when all are proven.
+
+        Raises:
+            CddsError: as `records`.
+        """
+        return self._proven_data(self._file(name), proof)
+
+    def extract(
+        self, folder: str | os.PathLike[str], names: Iterable[str] | None = None
+    ) -> tuple[Path, ...]:
+        """Write the files of the archive into a folder, and return their paths.
+
+        They get their names when all of them are written and proven. Whatever fails, nothing is
+        left, and no file is ever overwritten.
+
+        Args:
+            folder: where to; made if it is not there.
+            names: which of them; all but the manifest when left out, and the manifest, too.
+
+        Raises:
+            CddsError: as `records`; ExportError where a file cannot be written or is there.
+        """
+        chosen = self._chosen(names)
+        target = Path(folder)
+        with Extraction(target, list(chosen)) as extraction:
+            for entry_name, pieces in chosen.items():
+                extraction.write(entry_name, pieces())
+            self._prove_messages()
+            self._check_unchanged()
+        return tuple(target / name for name in chosen)
+
+    def to_arrow(self, name: str, *, proof: Proof = "first") -> Any:
+        """Return the records of a data file as a `pyarrow.RecordBatchReader`.
+
+        The columns have the types of the schema in the export; see `cdds.recipient.arrow`.
+
+        Raises:
+            CddsError: as `records`; RecordError where a value does not fit its column.
+            MissingDependency: pyarrow is not installed.
+        """
+        return self._converter(name).to_arrow(self.data(name, proof=proof))
+
+    def to_parquet(self, name: str, path: str | os.PathLike[str], *, proof: Proof = "end") -> None:
+        """Write the records of a data file to a Parquet file, which is named when all are proven.
+
+        Raises:
+            CddsError: as `to_arrow`; ArtifactExists where there is a file of that name.
+        """
+        self._converter(name).to_parquet(self.data(name, proof=proof), path)
+
+    def to_pandas(self, name: str, *, proof: Proof = "end") -> Any:
+        """Return the records of a data file as a pandas ``DataFrame``.
+
+        Raises:
+            CddsError: as `to_arrow`.
+        """
+        return self._converter(name).to_pandas(self.data(name, proof=proof))
+
+    def schema(self, name: str) -> Mapping[str, Any]:
+        """Return the JSON Schema that came with a data file.
+
+        Raises:
+            CddsError: as `records`; JobError where none came.
+        """
+        file = self._file(name)
+        if file.schema is None:
+            raise JobError(f"no schema came with {printable(file.entry.name)}")
+        return parse(b"".join(self.data(file.schema)))
+
+    def _listed(self) -> Listing:
+        entries = self._archive.entries
+        manifest = next((entry for entry in entries if entry.name == NAME), None)
+        if manifest is None:
+            return unlisted(entries)
+        if manifest.size > MAX_MANIFEST_SIZE:
+            raise ArchiveError(f"{NAME} is larger than {MAX_MANIFEST_SIZE} bytes")
+        return listed(b"".join(self._archive.open(manifest)), entries)
+
+    def _file(self, name: str) -> ListedFile:
+        files = self._listing.files
+        for told in ("label", "data_file"):
+            for file in files:
+                if getattr(file, told) == name:
+                    return file
+        for file in files:
+            if file.entry.name == name:
+                return file
+        known = ", ".join(map(printable, self.names)) or "none at all"
+        raise JobError(f"the export has no file {printable(name)}; it has {known}")
+
+    def _chosen(self, names: Iterable[str] | None) -> dict[str, Callable[[], Iterator[bytes]]]:
+        """Return how the data of each file to be extracted are read, by the entries' names."""
+        files = self._listing.files if names is None else tuple(map(self._file, names))
+        chosen = {file.entry.name: self._reading(file) for file in files}
+        if names is None and self.manifest is not None:
+            manifest = next(entry for entry in self._archive.entries if entry.name == NAME)
+            chosen[NAME] = lambda: self._archive.open(manifest)
+        return chosen
+
+    def _reading(self, file: ListedFile) -> Callable[[], Iterator[bytes]]:
+        return lambda: self._hashed(file)
+
+    def _lines(self, file: ListedFile, proof: Proof) -> Iterator[bytes]:
+        refusal: Refusal | None = None
+        try:
+            yield from whole_lines(self._proven_data(file, proof))
+        except Refusal as caught:
+            refusal = caught.with_traceback(None)
+        if refusal is not None:  # outside the handler: its context would hold the line
+            raise ArchiveError(f"{printable(file.entry.name)}: {refusal.rule}")
+
+    def _proven_data(self, file: ListedFile, proof: Proof) -> Generator[bytes]:
+        if proof == "first" and file.entry.name not in self._proven:
+            for _ in self._hashed(file):
+                pass
+            self._prove_messages()
+            self._check_unchanged()
+            self._proven.add(file.entry.name)
+        held: bytes | None = None
+        for piece in self._hashed(file):
+            if held is not None:
+                yield held
+            held = piece
+        self._prove_messages()
+        self._check_unchanged()
+        if held is not None:
+            yield held
+
+    def _hashed(self, file: ListedFile) -> Generator[bytes]:
+        """Yield data, the last piece only where the digest is right."""
+        digest = hashlib.sha256()
+        offsets = file.block_offsets if self._is_direct else None
+        held: bytes | None = None
+        for piece in self._archive.open(file.entry, block_offsets=offsets):
+            if held is not None:
+                yield held
+            digest.update(piece)
+            held = piece
+        if file.sha256 not in {None, digest.hexdigest()}:
+            raise ArchiveError(
+                f"{printable(file.entry.name)}: the SHA-256 of its data is not the one that the "
+                "manifest says; fetch the export again"
+            )
+        if held is not None:
+            yield held
+
+    def _prove_messages(self) -> None:
+        """Make sure, once, that no message that is authenticated was changed."""
+        if self._are_messages_proven:
+            return
+        for content in self._contents:
+            if content.header.is_authenticated:
+                content.verify()
+        self._are_messages_proven = True
+
+    def _check_unchanged(self) -> None:
+        for file in self.files.parts:
+            file.check_unchanged()
+
+    def _converter(self, name: str) -> Any:
+        from cdds.recipient.arrow import ArrowConverter  # loads pyarrow
+
+        file = self._file(name)
+        return ArrowConverter(
+            self.schema(name),
+            data_file=file.data_file or file.label,
+            origin=file.entry.name,
+        )
+
+
+def open_export(
+    locations: Location | Iterable[Location],
+    *,
+    key: DecryptionKeySource | None = None,
+    keys: Iterable[DecryptionKeySource] = (),
+    password: bytes | None = None,
+    certificates: CertificateSource | Iterable[CertificateSource] = (),
+    storage_options: Mapping[str, Any] | None = None,
+    limits: Limits = _NO_LIMITS_GIVEN,
+) -> Export:
+    """Open an export, sealed or not, given any of its files; the others are found beside it.
+
+    Read are the exports of this library, of any version and size, and ZIP archives of others, one
+    file or split, each file sealed as S/MIME, PEM or DER, or none. Only what is asked for is read.
+
+    Args:
+        locations: paths or fsspec URLs: any file of the export, or several.
+        key: the private key, as in `cdds.Envelope.decrypt`, and so are the others.
+        keys: several of them, such as those before and after a rotation.
+        password: what those keys are encrypted with that are.
+        certificates: the key's certificate, or several.
+        storage_options: passed to the file systems of URLs, such as credentials.
+        limits: how much the archive may ask of its reader.
+
+    Raises:
+        ExportError: a file is missing, there twice, of another export, or cannot be read.
+        DecryptionError: the key is wrong, or a message was changed or is damaged.
+        MessageError: a message is malformed.
+        ArchiveError: the archive is malformed, incomplete, unsafe or too large.
+        CertificateError: a key cannot be read.
+        JobError: the export is sealed, and no key was given.
+
+    >>> with open_export("exports/export-….z01.smime", key="key.pem") as export:
+    ...     for record in export.records("Interaction"):
+    ...         print(record["IXNID"])
+    """
+    with ExitStack() as opened:
+        files = opened.enter_context(find_files(locations, storage_options=storage_options))
+        contents: tuple[RangedContent, ...] = ()
+        if not _is_archive(files.parts[0]):
+            private_keys = PrivateKeys.loaded(key, keys, password, certificates)
+            contents = tuple(_content(part, private_keys) for part in files.parts)
+        export = _opened(files, contents, limits)
+        opened.pop_all()
+        return export
+
+
+def _is_archive(file: ExportFile | RangedContent) -> bool:
+    return file.size >= len(_ZIP) and file.read(0, len(_ZIP)) == _ZIP
+
+
+def _content(part: ExportFile, private_keys: PrivateKeys) -> RangedContent:
+    try:
+        return ranged_content(part, private_keys)
+    except MessageError as error:
+        raise MessageError(f"{part.where}: {error}") from None
+
+
+def _opened(files: ExportFiles, contents: tuple[RangedContent, ...], limits: Limits) -> Export:
+    try:
+        return Export(files, contents, Archive(contents or files.parts, limits))
+    except (ArchiveError, EnvelopeError):
+        # What a wrong key makes of a message is no archive either, and must not be told from it.
+        if contents and not _is_archive(contents[0]):
+            fail()
+        raise
+
+
+def _record(line: bytes, number: int, file: ListedFile) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    else:
+        return record
+    refusal: Refusal | None = None
+    try:
+        return parse(line)
+    except Refusal as caught:
+        refusal = caught.with_traceback(None)
+    raise ArchiveError(f"{printable(file.entry.name)}, line {number}: {refusal.rule}")

@@ -1,0 +1,165 @@
+"""Writes the files of an archive into a folder: all of them when all are proven, or none.
+
+Place: the end of extracting. What it is given is written into a hidden folder beside the files to
+be, and gets its name only when the last of them has come to its end without an error. It never
+overwrites, and follows no symbolic link below the folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+
+from cdds.errors import ArchiveError, ExportError
+from cdds.location import printable
+
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+"""What file systems answer that have no hard links."""
+
+
+class Extraction:
+    """Files on their way into a folder; a context manager that names them, or leaves nothing.
+
+    Args:
+        folder: where they shall be; made if it is not there.
+        names: the names of all of them, with ``/`` between folders.
+
+    Raises:
+        ArchiveError: one name is that of a file and of a folder.
+        ExportError: a file of such a name is there already, or the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path, names: Collection[str]) -> None:
+        _check_folders(names)
+        self._folder = folder
+        self._numbers = {name: number for number, name in enumerate(names)}
+        self._made: list[Path] = []  # folders, outer ones first
+        self._named: list[Path] = []
+
+    def __enter__(self) -> Extraction:
+        with self._reporting():
+            for name in self._numbers:
+                self._check_free(self._folder / name)
+            try:
+                self._make_folder(self._folder)
+                self._staging = Path(tempfile.mkdtemp(prefix=".cdds-", dir=self._folder))
+            except BaseException:
+                self._remove_folders()
+                raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                with self._reporting():
+                    self._name_all()
+        except BaseException:
+            for path in self._named:
+                path.unlink(missing_ok=True)
+            self._leave()
+            raise
+        self._leave(keeps=error is None)
+
+    def write(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Write one of the files, to its end; an error of `pieces` passes through.
+
+        Raises:
+            ExportError: it cannot be written.
+        """
+        path = self._staged(name)
+        with self._reporting():
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            for piece in pieces:
+                with self._reporting():
+                    _write(file, piece)
+            with self._reporting():
+                os.fsync(file)
+        finally:
+            os.close(file)
+
+    def _staged(self, name: str) -> Path:
+        return self._staging / str(self._numbers[name])
+
+    def _name_all(self) -> None:
+        for name in self._numbers:
+            path = self._folder / name
+            self._make_folder(path.parent)
+            self._check_free(path)
+            self._named.append(path)
+            try:
+                _rename(self._staged(name), path)
+            except BaseException:
+                self._named.remove(path)
+                raise
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder and those around it, below the target without following links."""
+        if folder != self._folder and folder.is_symlink():
+            raise ExportError(f"{printable(str(folder))} is a symbolic link; nothing was extracted")
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        folder.mkdir(mode=0o700)
+        self._made.append(folder)
+
+    def _check_free(self, path: Path) -> None:
+        if os.path.lexists(path):
+            raise ExportError(
+                f"{printable(str(path))} is there already; extract into another folder"
+            )
+
+    def _leave(self, *, keeps: bool = False) -> None:
+        shutil.rmtree(self._staging, ignore_errors=True)
+        if not keeps:
+            self._remove_folders()
+
+    def _remove_folders(self) -> None:
+        for folder in reversed(self._made):
+            with suppress(OSError):  # somebody else has put something there
+                folder.rmdir()
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ExportError(
+                f"nothing can be extracted into {printable(str(self._folder))}: {error.strerror}"
+            ) from error
+
+
+def _check_folders(names: Collection[str]) -> None:
+    folders = {str(folder) for name in names for folder in PurePosixPath(name).parents}
+    for name in names:
+        if name in folders:
+            raise ArchiveError(
+                f"the archive has a file {printable(name)} and files in a folder of that name"
+            )
+
+
+def _write(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def _rename(staged: Path, path: Path) -> None:
+    """Give a file its name, unless there is one of that name."""
+    try:
+        path.hardlink_to(staged)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        staged.rename(path)
