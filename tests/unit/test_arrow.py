@@ -395,6 +395,16 @@ def test_a_moment_is_what_time_frames_take_it_for(written: str) -> None:
         assert [row["moment"] for row in found] == [reference]
 
 
+@given(
+    written=st.floats(allow_nan=False, allow_infinity=False).map(repr)
+    | st.decimals(allow_nan=False, allow_infinity=False, places=30).map(lambda one: f"{one:f}")
+    | st.integers(-(2**70), 2**70).map(str)
+)
+def test_a_number_is_the_nearest_of_64_bits(written: str) -> None:
+    (row,) = _outcome(b'{"number": %s}' % written.encode())
+    assert repr(row["number"]) == repr(float(written))
+
+
 def test_numbers_are_exact_and_texts_what_they_say() -> None:
     data = b"""
         {"integer": 9007199254740993.0, "number": 0.1, "any": 1.50, "several": "a", "moment": ""}
