@@ -25,7 +25,6 @@ from cdds import sample, transforms
 from cdds.datasets import BUILTIN
 from cdds.errors import ArtifactExists, CddsError, JobError, MissingDependency, RecordError
 from cdds.recipient.lines import whole_lines
-from cdds.recipient.rows import NotPlain
 from cdds.refusal import Refusal
 from cdds.timestamps import parse_timestamp
 
@@ -348,7 +347,7 @@ def test_the_fast_way_reads_what_care_reads(lines: list[str]) -> None:
     """A line means the same in any company: alone, with others, and read with care."""
     data = "\n".join(lines).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrow.Rows, "fast", _not_plain)
+        patch.setattr(arrow.Rows, "fast", lambda *_: None)
         careful = _outcome(data)
     assert _outcome(data) == careful
     alone = [_outcome(line.encode()) for line in lines]
@@ -356,10 +355,6 @@ def test_the_fast_way_reads_what_care_reads(lines: list[str]) -> None:
         assert careful == [row for one in alone for row in one]
     else:
         assert isinstance(careful, str)
-
-
-def _not_plain(*_: object) -> None:
-    raise NotPlain
 
 
 def _outcome(data: bytes) -> Any:
@@ -393,6 +388,16 @@ def test_a_moment_is_what_time_frames_take_it_for(written: str) -> None:
         assert written not in found
     else:
         assert [row["moment"] for row in found] == [reference]
+
+
+@given(
+    written=st.floats(allow_nan=False, allow_infinity=False).map(repr)
+    | st.decimals(allow_nan=False, allow_infinity=False, places=30).map(lambda one: f"{one:f}")
+    | st.integers(-(2**70), 2**70).map(str)
+)
+def test_a_number_is_the_nearest_of_64_bits(written: str) -> None:
+    (row,) = _outcome(b'{"number": %s}' % written.encode())
+    assert repr(row["number"]) == repr(float(written))
 
 
 def test_numbers_are_exact_and_texts_what_they_say() -> None:

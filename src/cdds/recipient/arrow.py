@@ -25,6 +25,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from cdds.errors import JobError, MissingDependency, RecordError
 from cdds.protocols import Upload
 from cdds.recipient.columns import Column, Columns, Kind, columns_of
 from cdds.recipient.lines import CHUNK_SIZE, MAX_LINE_SIZE, whole_lines
-from cdds.recipient.rows import NotPlain, Row, Rows, Table, binaries_of, moments_of
+from cdds.recipient.rows import Row, Rows, Table, binaries_of, moments_of
 from cdds.refusal import Refusal
 from cdds.reject import Reject
 from cdds.sinks import LocalSink
@@ -231,10 +232,10 @@ class ArrowConverter:
             raise self._error(refusal, count + 1, "read it with a larger max_line_size")
 
     def _batch(self, lines: Sequence[bytes], first: int) -> pa.RecordBatch:
-        try:
-            return self._of_rows(*self._rows.fast(lines))
-        except (NotPlain, *_FAULTS):
-            pass
+        table = self._rows.fast(lines)
+        if table is not None:
+            with suppress(*_FAULTS):
+                return self._of_rows(*table)
         return self._of_rows(*self._with_care(lines, first))
 
     def _with_care(self, lines: Sequence[bytes], first: int) -> Table:

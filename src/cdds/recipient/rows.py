@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
@@ -49,10 +50,6 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TEXT = msgspec.json.Decoder(str)
 
 
-class NotPlain(Exception):
-    """The fast way cannot read these lines; with care they may be read."""
-
-
 class Rows:
     """Reads the rows of one data file."""
 
@@ -62,27 +59,20 @@ class Rows:
         self._strict = self._compiled(forbid_unknown=True)
         self._open = self._compiled(forbid_unknown=False)
 
-    def fast(self, lines: Sequence[bytes]) -> Table:
-        """Return the rows of lines, as far as JSON alone can tell.
+    def fast(self, lines: Sequence[bytes]) -> Table | None:
+        """Return the rows of lines, as far as JSON alone can tell; None if they need care.
 
         Integers may be beyond 64 bits, JSON no UTF-8, and texts no timestamps or base64.
-
-        Raises:
-            NotPlain: a line is not one that the decoders take.
         """
         if self._strict is None or self._open is None:
-            raise NotPlain
-        try:
+            return None
+        with suppress(*_FAULTS):
             return list(map(astuple, map(self._strict.decode, lines))), None
-        except _FAULTS:
-            pass
-        if not self._takes_others:
-            raise NotPlain
-        try:
-            rows = list(map(astuple, map(self._open.decode, lines)))
-            return rows, [self._others(_MEMBERS.decode(line)) for line in lines]
-        except _FAULTS:
-            raise NotPlain from None
+        if self._takes_others:
+            with suppress(*_FAULTS):
+                rows = list(map(astuple, map(self._open.decode, lines)))
+                return rows, [self._others(_MEMBERS.decode(line)) for line in lines]
+        return None
 
     def careful(self, line: bytes) -> tuple[Row, bytes | None] | None:
         """Return the row of one line and the JSON of its other members; None for an empty line.
