@@ -134,9 +134,7 @@ class PrivateKeys:
         loaded = load_decryption_keys(sources, password)
         return cls(tuple(loaded), tuple(_certificates(certificates)))
 
-    def content_key(
-        self, header: MessageHeader, random: Callable[[int], bytes] = os.urandom
-    ) -> ContentKey:
+    def content_key(self, header: MessageHeader) -> ContentKey:
         """Return the key of a message's content, or what takes its place.
 
         Raises:
@@ -145,7 +143,7 @@ class PrivateKeys:
         """
         check_cipher(header)
         tried = candidates(header.recipients, self.keys, self.certificates)
-        return content_key(tried, header.cipher.key_size, random)
+        return content_key(tried, header.cipher.key_size)
 
 
 def inspect_message(message: MessageSource) -> MessageHeader:
@@ -167,12 +165,11 @@ def decrypt(
     keys: Iterable[DecryptionKeySource] = (),
     password: bytes | None = None,
     certificates: CertificateSource | Iterable[CertificateSource] = (),
-    random: Callable[[int], bytes] = os.urandom,
 ) -> Content:
     """Return the content of an encrypted message; `cdds.Envelope.decrypt` tells all of it."""
     private_keys = PrivateKeys.loaded(key, keys, password, certificates)
     opened = EncryptedMessage(message)
-    return Content(opened, private_keys.content_key(opened.header, random))
+    return Content(opened, private_keys.content_key(opened.header))
 
 
 def _certificates(

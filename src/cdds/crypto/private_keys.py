@@ -86,6 +86,10 @@ class RsaKey:
         except (ValueError, TypeError, UnsupportedAlgorithm):
             return False
 
+    def secret(self, size: int) -> bytes:
+        """Return what only the holder of the key can know, made from so many bytes of it."""
+        return hashlib.sha256(self.key.private_numbers().d.to_bytes(size, "big")).digest()
+
     def is_made_up(self, content_key: bytes, encrypted_key: bytes) -> bool:
         """Tell whether OpenSSL made up the result of decrypting with PKCS#1 v1.5.
 
@@ -95,8 +99,7 @@ class RsaKey:
         one: for one key it would bring back the oracle that the rejection takes away.
         """
         size = len(encrypted_key)
-        exponent = self.key.private_numbers().d.to_bytes(size, "big")
-        secret = hmac.digest(hashlib.sha256(exponent).digest(), encrypted_key, "sha256")
+        secret = hmac.digest(self.secret(size), encrypted_key, "sha256")
         most = size - 2 - _SMALLEST_PADDING
         mask = (1 << most.bit_length()) - 1
         tries = _prf(secret, b"length", _LENGTH_TRIES * 2)

@@ -2,17 +2,20 @@
 
 Place: between `message` and `private_keys` on one side and decryption on the other.
 
-With PKCS#1 v1.5, whoever learns whether a content key was well formed can decrypt any message
-after enough tries (RFC 3218). So a failure is not told here: a random key takes the place of what
-could not be decrypted, and the content then fails at its end, as it does for a wrong key and for
-damaged content. Where the certificate is given, only its recipient is tried. Where it is not, all
-are, and a message that was made for the purpose might tell by which of them opens it something of
-another: give the certificate where messages come from anybody and the outcome is told to them.
+With PKCS#1 v1.5, whoever learns whether a content key was well formed can decrypt any message after
+enough tries (RFC 3218). So a failure is not told here: a key that nobody can guess takes the place
+of what could not be decrypted, and the content then fails at its end, as it does for a wrong key
+and for damaged content. Where the certificate is given, only its recipient is tried. Where it is
+not, all are, and a message that was made for the purpose might tell by which of them opens it
+something of another: give the certificate where messages come from anybody and the outcome is told
+to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import hmac
+import os
+from collections.abc import Iterable, Sequence
 
 import attrs
 from cryptography import x509
@@ -26,6 +29,9 @@ from cdds.errors import CertificateError, DecryptionError, MessageError
 MAX_TRIES = 1_000
 """The most content keys that are decrypted for one message."""
 
+_SECRET = os.urandom(32)
+"""What keys are made up from where no private key is at hand; another one in each process."""
+
 
 @attrs.frozen
 class ContentKey:
@@ -33,7 +39,7 @@ class ContentKey:
 
     Attributes:
         key: its bytes.
-        is_wrong: it is known to be a random one, and may be known to be: nothing was encrypted
+        is_wrong: it is known to be a made-up one, and may be known to be: nothing was encrypted
             for the private key, or OAEP says so, which gives no oracle.
     """
 
@@ -105,11 +111,9 @@ def candidates(
     )
 
 
-def content_key(
-    tried: Sequence[Candidate], size: int, random: Callable[[int], bytes]
-) -> ContentKey:
-    """Return the content key of `size` bytes that one of the candidates gives, or a random one."""
-    in_place_of_it = random(size)  # made in any case, so that time does not tell of a failure
+def content_key(tried: Sequence[Candidate], size: int) -> ContentKey:
+    """Return the content key of `size` bytes that one of the candidates gives, or a made-up one."""
+    in_place_of_it = _made_up(tried, size)  # in any case, so that time does not tell of a failure
     unwrapped = [(candidate, candidate.unwrap()) for candidate in tried]
     found = [(candidate, key) for candidate, key in unwrapped if len(key) == size]
     if len(found) > 1:
@@ -118,6 +122,17 @@ def content_key(
     if found:
         return ContentKey(found[0][1])
     return ContentKey(in_place_of_it, all(candidate.tells_failure for candidate in tried))
+
+
+def _made_up(tried: Sequence[Candidate], size: int) -> bytes:
+    """Return a key that is the same whenever the same is tried.
+
+    One that is new each time would tell of a failure to those who send a message again and again.
+    """
+    keys = [key for candidate in tried if isinstance(key := candidate.key, RsaKey)]
+    secret = keys[0].secret(-(-keys[0].key.key_size // 8)) if keys else _SECRET
+    encrypted = b"".join(candidate.recipient.encrypted_key for candidate in tried)
+    return hmac.digest(secret, b"content key" + encrypted, "sha256")[:size]
 
 
 @attrs.frozen

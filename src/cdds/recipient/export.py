@@ -2,17 +2,19 @@
 
 Place: the top of the recipient's side: files, messages and archive below it, each by ranges, so
 that one entry is read without the others. Nothing is released that is not proven: CRC-32 and the
-manifest's SHA-256 of what is read, and the authentication of every message that has one. Whether
-the key is wrong or an unauthenticated message damaged cannot be told until the manifest has been
-read, and is not told.
+manifest's SHA-256 of what is read, and the authentication of every message that has one. Of a
+message that has none it is never told whether the key is wrong, the padding, or the archive within;
+only what needs no key is: which file is malformed, or differs from its digest.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -21,11 +23,12 @@ import msgspec
 
 from cdds.archive import Archive, Limits
 from cdds.crypto import RangedContent
-from cdds.crypto.decryption import PrivateKeys, fail
+from cdds.crypto.decryption import PrivateKeys
 from cdds.crypto.ranges import ranged_content
-from cdds.errors import ArchiveError, EnvelopeError, JobError, MessageError
+from cdds.errors import ArchiveError, DecryptionError, ExportError, JobError, MessageError
 from cdds.location import printable
 from cdds.manifest import NAME
+from cdds.recipient.digests import check_digests
 from cdds.recipient.extraction import Extraction
 from cdds.recipient.files import ExportFiles, Location, find_files
 from cdds.recipient.lines import whole_lines
@@ -42,7 +45,13 @@ Proof: TypeAlias = Literal["first", "end"]
 """When data are proven: before the first byte is given out, or before the last one is."""
 
 _NO_LIMITS_GIVEN = Limits()
+_UNKNOWN = None
 _ZIP = b"PK"
+_RUN = re.compile(r"export-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_ONE_ERROR = (
+    "the export cannot be opened: the key is not that of a recipient, or a file was changed, is "
+    "damaged, or holds no archive that can be read; which of them it is cannot be told"
+)
 _DECODER = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -111,9 +120,9 @@ class Export:
         file = self._file(name)
         number = 0
         for lines in self._lines(file, proof):
-            for line in lines.splitlines():
+            for line in io.BytesIO(lines):
                 number += 1
-                if line and not line.isspace():
+                if not line.isspace():
                     yield _record(line, number, file)
 
     def data(self, name: str, *, proof: Proof = "first") -> Iterator[bytes]:
@@ -197,7 +206,11 @@ class Export:
             return unlisted(entries)
         if manifest.size > MAX_MANIFEST_SIZE:
             raise ArchiveError(f"{NAME} is larger than {MAX_MANIFEST_SIZE} bytes")
-        return listed(b"".join(self._archive.open(manifest)), entries)
+        listing = listed(b"".join(self._archive.open(manifest)), entries)
+        run = _RUN.fullmatch(self.files.stem)
+        if run and listing.manifest and run[1] != listing.manifest.get("run_id"):
+            raise ArchiveError("the export is of another run than the names of its files say")
+        return listing
 
     def _file(self, name: str) -> ListedFile:
         files = self._listing.files
@@ -254,16 +267,17 @@ class Export:
         digest = hashlib.sha256()
         offsets = file.block_offsets if self._is_direct else None
         held: bytes | None = None
-        for piece in self._archive.open(file.entry, block_offsets=offsets):
-            if held is not None:
-                yield held
-            digest.update(piece)
-            held = piece
-        if file.sha256 not in {None, digest.hexdigest()}:
-            raise ArchiveError(
-                f"{printable(file.entry.name)}: the SHA-256 of its data is not the one that the "
-                "manifest says; fetch the export again"
-            )
+        with _telling(self.files, self._contents):
+            for piece in self._archive.open(file.entry, block_offsets=offsets):
+                if held is not None:
+                    yield held
+                digest.update(piece)
+                held = piece
+            if file.sha256 not in {None, digest.hexdigest()}:
+                raise ArchiveError(
+                    f"{printable(file.entry.name)}: the SHA-256 of its data is not the one that "
+                    "the manifest says; fetch the export again"
+                )
         if held is not None:
             yield held
 
@@ -271,9 +285,8 @@ class Export:
         """Make sure, once, that no message that is authenticated was changed."""
         if self._are_messages_proven:
             return
-        for content in self._contents:
-            if content.header.is_authenticated:
-                content.verify()
+        with _telling(self.files, self._contents):
+            _verify(self._contents)
         self._are_messages_proven = True
 
     def _check_unchanged(self) -> None:
@@ -332,13 +345,15 @@ def open_export(
         contents: tuple[RangedContent, ...] = ()
         if not _is_archive(files.parts[0]):
             private_keys = PrivateKeys.loaded(key, keys, password, certificates)
-            contents = tuple(_content(part, private_keys) for part in files.parts)
-        export = _opened(files, contents, limits)
+            with _telling(files, _UNKNOWN):
+                contents = tuple(_content(part, private_keys) for part in files.parts)
+        with _telling(files, contents):
+            export = Export(files, contents, Archive(contents or files.parts, limits))
         opened.pop_all()
         return export
 
 
-def _is_archive(file: ExportFile | RangedContent) -> bool:
+def _is_archive(file: ExportFile) -> bool:
     return file.size >= len(_ZIP) and file.read(0, len(_ZIP)) == _ZIP
 
 
@@ -349,14 +364,43 @@ def _content(part: ExportFile, private_keys: PrivateKeys) -> RangedContent:
         raise MessageError(f"{part.where}: {error}") from None
 
 
-def _opened(files: ExportFiles, contents: tuple[RangedContent, ...], limits: Limits) -> Export:
+@contextmanager
+def _telling(files: ExportFiles, contents: Sequence[RangedContent] | None) -> Iterator[None]:
+    """Let out what may be told of a fault, and make one error of all else.
+
+    Args:
+        files: the export.
+        contents: of its messages; none where it is not sealed, `_UNKNOWN` while they are opened.
+    """
     try:
-        return Export(files, contents, Archive(contents or files.parts, limits))
-    except (ArchiveError, EnvelopeError):
-        # What a wrong key makes of a message is no archive either, and must not be told from it.
-        if contents and not _is_archive(contents[0]):
-            fail()
+        yield
+    except MessageError:  # which needs no key
         raise
+    except (ArchiveError, DecryptionError) as error:
+        fault = error if contents is not None and _may_be_told(contents) else None
+    else:
+        return
+    if fault is not None:
+        raise fault
+    if files.digests is not None and (faults := check_digests(files).faults):
+        raise ExportError("; ".join(faults) + "; fetch the export again")
+    raise DecryptionError(_ONE_ERROR)
+
+
+def _may_be_told(contents: Sequence[RangedContent]) -> bool:
+    """Tell whether what is wrong with the archive is surely what its sender has made."""
+    if not all(content.header.is_authenticated for content in contents):
+        return False
+    with suppress(DecryptionError):
+        _verify(contents)
+        return True
+    return False
+
+
+def _verify(contents: Iterable[RangedContent]) -> None:
+    for content in contents:
+        if content.header.is_authenticated:
+            content.verify()
 
 
 def _record(line: bytes, number: int, file: ListedFile) -> dict[str, Any]:

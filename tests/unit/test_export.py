@@ -1,0 +1,470 @@
+"""An export that is opened gives what was exported, proven, or one error and nothing at all."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cdds
+from cdds import Envelope
+from cdds.errors import (
+    ArchiveError,
+    CddsError,
+    DecryptionError,
+    ExportError,
+    JobError,
+    MessageError,
+)
+from cdds.recipient.extraction import Extraction
+
+FORMS = [("smime", "aes-256-cbc"), ("der", "aes-256-gcm"), ("pem", "aes-128-cbc")]
+HAYSTACK = random.Random(7)
+NAME = "Interaction"
+
+
+def interaction(number: int, size: int = 10) -> dict[str, Any]:
+    return {
+        "IXNID": f"{number:016}",
+        "STATUS": 3,
+        "ENTITYTYPEID": 0,
+        "MEDIATYPEID": "email",
+        "TYPEID": "Inbound",
+        "STARTDATE": "2025-03-01T10:00:00.000Z",
+        "TENANTID": 1,
+        "CANBEPARENT": 1,
+        "CREATORAPPID": 7,
+        "SUBJECT": "é" + HAYSTACK.randbytes(size).hex(),
+    }
+
+
+def document(number: int) -> dict[str, Any]:
+    return {"ID": f"d{number}", "ENTITYID": f"{number:016}", "THENAME": "a.txt", "CONTENT": "YQ=="}
+
+
+RECORDS = {
+    "interaction": [interaction(number, 2000) for number in range(800)],
+    "document": [document(number) for number in range(0, 800, 7)],
+}
+SMALL = {"interaction": [interaction(1)]}
+
+
+def exported(
+    folder: Path, certificate: Path, records: Mapping[str, Any] = RECORDS, **options: Any
+) -> list[Path]:
+    """Export records, and return the files of the archive."""
+    format_, cipher = options.pop("form", FORMS[0])
+    job = cdds.Job(dataset=cdds.datasets.INTERACTION, validate=False, **options)
+    envelope = Envelope(certificate, format=format_, cipher=cipher)
+    sink = cdds.sinks.LocalSink(folder)
+    result = cdds.Exporter(sink=sink, envelope=envelope).run(job, cdds.sources.Records(**records))
+    return [folder / artifact.name for artifact in result.artifacts]
+
+
+def opened(*files: Path, **options: Any) -> cdds.Export:
+    return cdds.open_export(list(files), **options)
+
+
+def outcome(files: Sequence[Path], key: Path) -> Any:
+    """Return the records of an export, or the error that there is."""
+    try:
+        with opened(*files, key=key) as export:
+            return list(export.records(NAME))
+    except CddsError as error:
+        return error
+
+
+@pytest.fixture(scope="module")
+def key(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
+    return rsa_key_and_certificate[0]
+
+
+@pytest.fixture(scope="module")
+def certificate(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
+    return rsa_key_and_certificate[1]
+
+
+@pytest.fixture
+def small(tmp_path: Path, certificate: Path) -> Path:
+    (file,) = exported(tmp_path / "small", certificate, SMALL)
+    return file
+
+
+@pytest.mark.parametrize("split_size", [None, 300_000])
+@pytest.mark.parametrize("form", FORMS)
+def test_any_file_opens_all_of_an_export(
+    form: tuple[str, str], split_size: int | None, tmp_path: Path, certificate: Path, key: Path
+) -> None:
+    files = exported(tmp_path, certificate, form=form, split_size=split_size)
+    assert (len(files) > 2) == (split_size is not None)
+
+    for file in files:
+        with opened(file, key=key) as export:
+            assert [part.name for part in export.files.parts] == [file.name for file in files]
+            assert export.names == (NAME, "Interaction-Attachment")
+            assert export.manifest is not None
+            assert [file.get("records") for file in export.manifest["files"][:2]] == [800, 115]
+            for proof in ("first", "end"):
+                assert list(export.records(NAME, proof=proof)) == RECORDS["interaction"]
+                assert list(export.records("document", proof=proof)) == RECORDS["document"]
+            assert "properties" in export.schema(NAME)
+
+
+@pytest.mark.parametrize("split_size", [None, 300_000])
+def test_what_is_extracted_is_what_openssl_and_seven_zip_extract(
+    split_size: int | None, tmp_path: Path, certificate: Path, key: Path, judge: Callable[..., str]
+) -> None:
+    files = exported(tmp_path / "out", certificate, split_size=split_size)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    for file in files:
+        command: list[Any] = [
+            judge("openssl"),
+            "smime",
+            "-decrypt",
+            "-binary",
+            "-inkey",
+            key,
+            "-in",
+            file,
+        ]
+        subprocess.run([*command, "-out", plain / file.stem], check=True)
+    unpacked = tmp_path / "unpacked"
+    command = [judge("7zz"), "x", "-y", plain / files[-1].stem, f"-o{unpacked}"]
+    subprocess.run(command, check=True, capture_output=True)
+
+    with opened(files[0], key=key) as export:
+        paths = export.extract(tmp_path / "extracted")
+
+    assert {path.relative_to(tmp_path / "extracted") for path in paths} == {
+        path.relative_to(unpacked) for path in unpacked.rglob("*") if path.is_file()
+    }
+    for path in paths:
+        assert (
+            path.read_bytes() == (unpacked / path.relative_to(tmp_path / "extracted")).read_bytes()
+        )
+    assert [path.name for path in (tmp_path / "extracted").glob(".*")] == []
+
+
+@pytest.mark.parametrize("seal", [False, True])
+@pytest.mark.parametrize("how", ["zip", "zip -s", "7zz -v"])
+def test_archives_of_others_open(
+    how: str, seal: bool, tmp_path: Path, certificate: Path, key: Path, judge: Callable[..., str]
+) -> None:
+    data = {"a.txt": b"a" * 10, "folder/b.bin": random.Random(1).randbytes(200_000)}
+    for name, content in data.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(content)
+    out = tmp_path / "out"
+    out.mkdir()
+    command: list[Any] = {
+        "zip": [judge("zip"), "-qr", out / "a.zip", "."],
+        "zip -s": [judge("zip"), "-qr", "-s", "64k", out / "a.zip", "."],
+        "7zz -v": [judge("7zz"), "a", "-v50k", out / "a.zip", "."],
+    }[how]
+    subprocess.run(command, check=True, cwd=tmp_path / "in", capture_output=True)
+    files = sorted(out.iterdir())
+    if seal:
+        for file in files:
+            sealing: list[Any] = [
+                judge("openssl"),
+                "cms",
+                "-encrypt",
+                "-binary",
+                "-aes256",
+                "-in",
+                file,
+            ]
+            target = file.with_name(file.name + ".smime")
+            subprocess.run([*sealing, "-out", target, certificate], check=True)
+            file.unlink()
+        files = sorted(out.iterdir())
+
+    with opened(files[-1], key=key if seal else None) as export:
+        assert export.manifest is None
+        assert set(export.names) == set(data)
+        export.extract(tmp_path / "extracted")
+
+    for name, content in data.items():
+        assert (tmp_path / "extracted" / name).read_bytes() == content
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    values=st.lists(
+        st.dictionaries(
+            st.text(max_size=5),
+            st.recursive(
+                st.none()
+                | st.booleans()
+                | st.integers()
+                | st.floats(allow_nan=False, allow_infinity=False)
+                | st.text(),
+                lambda inner: st.lists(inner, max_size=3),
+                max_leaves=5,
+            ),
+            max_size=5,
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_records_are_what_json_says(
+    values: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data = "".join(json.dumps(value) + "\n" for value in values)
+    expected = [json.loads(line) for line in data.splitlines()]
+    file = tmp_path_factory.mktemp("plain") / "a.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", data)
+
+    with opened(file) as export:
+        assert list(export.records("a.json")) == expected
+        assert list(export.records("a.json", proof="end")) == expected
+
+
+def test_an_integer_of_any_size_and_half_a_surrogate_pair_are_kept(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.json", f'{{"a":{10**40}}}\n\n{{"b":"\\ud800"}}\n')
+
+    with opened(tmp_path / "a.zip") as export:
+        assert list(export.records("a.json")) == [{"a": 10**40}, {"b": "\ud800"}]
+
+
+def bent(files: Sequence[Path], at: int) -> None:
+    """Change a byte of base64, or of another file, so that its form stays what it was."""
+    data = bytearray(files[0].read_bytes())
+    data[at] = ord("B") if data[at] == ord("A") else ord("A")
+    files[0].write_bytes(data)
+
+
+@pytest.mark.parametrize("has_digests", [True, False])
+@pytest.mark.parametrize("proof", ["first", "end"])
+@pytest.mark.parametrize("form", FORMS)
+def test_of_damaged_data_nothing_is_given_out_to_the_end(
+    form: tuple[str, str],
+    proof: Any,
+    has_digests: bool,
+    tmp_path: Path,
+    certificate: Path,
+    key: Path,
+) -> None:
+    files = exported(tmp_path, certificate, form=form)
+    if not has_digests:
+        next(tmp_path.glob("*.sha256")).unlink()
+    size = files[0].stat().st_size
+    bent(files, size // 3 - size // 3 % 77 + 5)
+    got: list[Any] = []
+
+    with opened(files[0], key=key) as export:
+        with pytest.raises((DecryptionError, ExportError)) as caught:
+            got.extend(export.records(NAME, proof=proof))
+        with pytest.raises((DecryptionError, ExportError)):
+            export.extract(tmp_path / "extracted")
+
+    assert len(got) < 800
+    assert proof == "end" or not got
+    assert not (tmp_path / "extracted").exists()
+    if has_digests:
+        assert files[0].name in str(caught.value)
+    else:
+        assert "cannot be told" in str(caught.value)
+
+
+def test_a_changed_byte_anywhere_gives_one_error_or_the_same_records(
+    small: Path, key: Path
+) -> None:
+    next(small.parent.glob("*.sha256")).unlink()
+    data = small.read_bytes()
+    told = set()
+    for at in range(7, len(data), 41):
+        small.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        got = outcome([small], key)
+        if isinstance(got, MessageError):
+            continue
+        told.add(str(got) if isinstance(got, CddsError) else None)
+        assert isinstance(got, DecryptionError) or got == SMALL["interaction"], at
+    assert len(told - {None}) == 1
+
+
+def test_every_prefix_is_refused(small: Path, key: Path) -> None:
+    data = small.read_bytes()
+    for size in [*range(0, len(data) - 3, 97), len(data) - 3]:  # two line ends may be missing
+        small.write_bytes(data[:size])
+        assert isinstance(outcome([small], key), CddsError), size
+
+
+def test_wrong_keys_give_one_error_and_no_file(
+    small: Path, tmp_path: Path, holders: tuple[Any, ...]
+) -> None:
+    next(small.parent.glob("*.sha256")).unlink()
+    told = set()
+    for number in range(100):
+        wrong = holders[1].key if not number else rsa.generate_private_key(65537, 1024)
+        with pytest.raises(DecryptionError) as caught, opened(small, key=wrong) as export:
+            export.extract(tmp_path / "extracted")
+        told.add(str(caught.value))
+    assert len(told) == 1
+    assert not (tmp_path / "extracted").exists()
+
+
+def test_a_key_is_asked_for(small: Path) -> None:
+    with pytest.raises(JobError, match="private key"):
+        opened(small)
+
+
+def test_several_keys_after_a_rotation(small: Path, key: Path, holders: tuple[Any, ...]) -> None:
+    keys = iter([holders[1].key, holders[2].key, key])
+    with opened(small, keys=keys) as export:
+        assert len(list(export.records(NAME))) == 1
+
+
+def test_an_unknown_name_is_told_with_those_that_are_there(small: Path, key: Path) -> None:
+    with opened(small, key=key) as export, pytest.raises(JobError, match="it has Interaction"):
+        export.data("Contact")
+
+
+def test_files_under_the_name_of_another_run_are_refused(small: Path, key: Path) -> None:
+    other = small.with_name(f"export-{'0' * 8}-0000-0000-0000-{'0' * 12}.zip.smime")
+    small.rename(other)
+    assert isinstance(outcome([other], key), DecryptionError)
+
+
+def manifest_of(files: Mapping[str, Any], **changed: Any) -> bytes:
+    listed = [{"name": name, "bytes": size, "sha256": "0" * 64} for name, size in files.items()]
+    said = {"format": "cdds-manifest", "format_version": 1, "job_id": "job", "files": listed}
+    return json.dumps(said | changed).encode()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "rule"),
+    [
+        (manifest_of({"a.txt": 1}), "the SHA-256 of its data"),
+        (manifest_of({"a.txt": 2}), "another size"),
+        (manifest_of({}), "which the manifest omits"),
+        (manifest_of({"a.txt": 1, "b.txt": 1}), "which the manifest lists"),
+        (manifest_of({"a.txt": 1}, format_version=2), "install a later one"),
+        (manifest_of({"a.txt": 1}, format="other"), "no manifest"),
+        (b"[" * 100_000, "no manifest"),
+        (b"\xff", "no manifest"),
+        (b"", "no manifest"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_the_archive(
+    manifest: bytes, rule: str, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.txt", b"a")
+        archive.writestr("manifest.json", manifest)
+
+    with pytest.raises(ArchiveError, match=rule), opened(tmp_path / "a.zip") as export:
+        export.extract(tmp_path / "extracted")
+    assert not (tmp_path / "extracted").exists()
+
+
+@pytest.mark.parametrize("line", [b"[]", b"{", b'{"a":"\xff"}', b"[" * 100_000, b"x"])
+def test_what_is_no_record_is_told_by_its_line(line: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.json", b'{"a":1}\n\n' + line + b"\n")
+
+    with (
+        opened(tmp_path / "a.zip") as export,
+        pytest.raises(ArchiveError, match=r"a\.json, line 3"),
+    ):
+        list(export.records("a.json"))
+
+
+def pieces_then(error: BaseException) -> Iterator[bytes]:
+    yield b"data"
+    raise error
+
+
+@pytest.mark.parametrize("error", [ArchiveError("x"), KeyboardInterrupt(), MemoryError()])
+def test_extracting_that_fails_leaves_nothing(error: BaseException, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "folder"
+    with pytest.raises(type(error)), Extraction(target, ["a", "b/c"]) as extraction:
+        extraction.write("a", [b"data"])
+        extraction.write("b/c", pieces_then(error))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "c").write_bytes(b"mine")
+    with pytest.raises(ExportError, match="is there already"), Extraction(tmp_path, ["a", "b/c"]):
+        pytest.fail("it has begun")
+
+    (tmp_path / "b" / "c").unlink()
+    with (
+        pytest.raises(ExportError, match="is there already"),
+        Extraction(tmp_path, ["a", "b/c"]) as extraction,
+    ):
+        extraction.write("a", [b"data"])
+        extraction.write("b/c", [b"data"])
+        (tmp_path / "b" / "c").write_bytes(b"mine")
+    assert (tmp_path / "b" / "c").read_bytes() == b"mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_no_link_is_followed_out_of_the_folder(tmp_path: Path) -> None:
+    outside, target = tmp_path / "outside", tmp_path / "target"
+    outside.mkdir()
+    target.mkdir()
+    (target / "schema").symlink_to(outside)
+    with (
+        pytest.raises(ExportError, match="symbolic link"),
+        Extraction(target, ["schema/a"]) as extraction,
+    ):
+        extraction.write("schema/a", [b"data"])
+    assert list(outside.iterdir()) == []
+    assert [path.name for path in target.iterdir()] == ["schema"]
+
+
+def test_a_file_and_a_folder_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="in a folder of that name"):
+        Extraction(tmp_path, ["a", "a/b"])
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with (
+        pytest.raises(ExportError, match="nothing can be extracted"),
+        Extraction(tmp_path / "file" / "below", ["a"]),
+    ):
+        pytest.fail("it has begun")
+
+
+def test_tables(tmp_path: Path, certificate: Path, key: Path) -> None:
+    import pyarrow.parquet
+
+    files = exported(tmp_path, certificate)
+    with opened(files[0], key=key) as export:
+        table = export.to_arrow(NAME).read_all()
+        export.to_parquet(NAME, tmp_path / "a.parquet")
+        frame = export.to_pandas(NAME)
+
+    assert table["IXNID"].to_pylist() == [record["IXNID"] for record in RECORDS["interaction"]]
+    assert pyarrow.parquet.read_table(tmp_path / "a.parquet")["SUBJECT"] == table["SUBJECT"]
+    assert len(frame) == 800
+
+
+def test_a_table_of_damaged_data_leaves_no_file(
+    tmp_path: Path, certificate: Path, key: Path
+) -> None:
+    files = exported(tmp_path, certificate)
+    bent(files, files[0].stat().st_size // 154 * 77 + 5)
+    with opened(files[0], key=key) as export, pytest.raises((DecryptionError, ExportError)):
+        export.to_parquet(NAME, tmp_path / "a.parquet")
+    with suppress(FileNotFoundError):
+        (tmp_path / "a.parquet").stat()
+        pytest.fail("there is a file")
