@@ -31,6 +31,7 @@ from cdds.recipient.extraction import Extraction
 FORMS = [("smime", "aes-256-cbc"), ("der", "aes-256-gcm"), ("pem", "aes-128-cbc")]
 HAYSTACK = random.Random(7)
 NAME = "Interaction"
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def interaction(number: int, size: int = 10) -> dict[str, Any]:
