@@ -13,7 +13,7 @@ import attrs
 
 from fuzz.harnesses import SEEDS, harness
 
-SLOWEST = 120
+SLOWEST = 300
 """The seconds that one input may take on a busy machine; a longer one is a fault."""
 MOST_MEMORY = 2048
 """The MiB that a harness may take, with all that the fuzzer remembers."""

@@ -22,6 +22,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.x509 import SubjectKeyIdentifier, load_pem_x509_certificate
+
 from cdds.archive import Entry, Packager
 from cdds.crypto import Envelope, ber
 from cdds.crypto.content import CipherName
@@ -35,6 +40,10 @@ from fuzz.harnesses.decryption import CONTENT
 
 KEYS = SEEDS / "keys"
 KEY, CERTIFICATE = KEYS / "test-only.key.pem", KEYS / "test-only.cert.pem"
+_RSA = "1.2.840.113549.1.1.1"
+_DATA = "1.2.840.113549.1.7.1"
+_AES_256_GCM = "2.16.840.1.101.3.4.1.46"
+_AUTH_ENVELOPED_DATA = "1.2.840.113549.1.9.16.1.23"
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -42,7 +51,11 @@ def main() -> None:
     """Write all seeds."""
     if not KEY.exists():
         _save("keys", dict(zip((KEY.name, CERTIFICATE.name), _key_pair(), strict=True)))
-    messages = {**_own_messages(), **_messages_of_openssl()}
+    messages = {
+        **_own_messages(),
+        **_messages_of_openssl(),
+        "attributes.der": _message_with_attributes(),
+    }
     _save("messages", messages)
     _save("decryption", messages)
     _save("ber", _elements(messages))
@@ -110,6 +123,41 @@ def _messages_of_openssl() -> dict[str, bytes]:
         done = subprocess.run(command, input=CONTENT, capture_output=True, check=True)
         made[f"openssl-{name}"] = done.stdout
     return made
+
+
+def _message_with_attributes() -> bytes:
+    """Return a message of what no writer at hand makes: attributes, a short MAC, a key's name."""
+    certificate = load_pem_x509_certificate(CERTIFICATE.read_bytes())
+    public = certificate.public_key()
+    assert isinstance(public, RSAPublicKey)
+    key, nonce = random.Random(0).randbytes(32), bytes(12)
+    value = ber.tlv(ber.SET, ber.tlv(ber.OCTET_STRING, b"value"))
+    attributes = ber.tlv(ber.SEQUENCE, ber.object_identifier("1.2.3.4"), value)
+    sealed = AESGCM(key).encrypt(nonce, CONTENT, ber.tlv(ber.SET, attributes))
+    recipient = ber.tlv(
+        ber.SEQUENCE,
+        ber.integer(2),
+        ber.tlv(0x80, SubjectKeyIdentifier.from_public_key(public).digest),
+        ber.tlv(ber.SEQUENCE, ber.object_identifier(_RSA), ber.NULL),
+        ber.tlv(ber.OCTET_STRING, public.encrypt(key, PKCS1v15())),
+    )
+    parameters = ber.tlv(ber.SEQUENCE, ber.tlv(ber.OCTET_STRING, nonce))
+    content = ber.tlv(
+        ber.SEQUENCE,
+        ber.object_identifier(_DATA),
+        ber.tlv(ber.SEQUENCE, ber.object_identifier(_AES_256_GCM), parameters),
+        ber.tlv(0x80, sealed[:-16]),
+    )
+    structure = ber.tlv(
+        ber.SEQUENCE,
+        ber.integer(0),
+        ber.tlv(ber.SET, recipient),
+        content,
+        ber.tlv(ber.CONTEXT_1, attributes),
+        ber.tlv(ber.OCTET_STRING, sealed[-16:-4]),
+    )
+    kind = ber.object_identifier(_AUTH_ENVELOPED_DATA)
+    return ber.tlv(ber.SEQUENCE, kind, ber.tlv(ber.CONTEXT_0, structure))
 
 
 def _elements(messages: Mapping[str, bytes]) -> dict[str, bytes]:
