@@ -58,6 +58,19 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the parsers: `nox -s fuzz -- SECONDS NAME…`, by default all, 600 seconds each.
+
+    Before that each of some bugs is planted, and must be found.
+    """
+    seconds, *names = session.posargs or ["600"]
+    install_wheel(session)
+    install_group(session, "fuzz")
+    session.run("python", "-m", "fuzz.planted")
+    session.run("python", "-m", "fuzz", "--seconds", seconds, *names)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     install_group(session, "lint")

@@ -2,7 +2,8 @@
 
 Place: near the ground, for what changes some members of a record and must leave the others as they
 were written: numbers of any length, floats, escapes. It changes no value, and it loses none: a name
-that comes twice is refused, and so is what is no JSON, to the last character.
+that comes twice is refused, and so is what is no JSON, to the last character. What it is given is
+UTF-8: the gate sees to that.
 """
 
 from __future__ import annotations

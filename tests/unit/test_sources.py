@@ -407,9 +407,10 @@ def test_records_are_what_the_lines_hold(tmp_path: Path, line: bytes) -> None:
     assert found == [json.loads(text) for text in (line, b'{"IXNID":"2"}') if text.strip()]
 
 
-def test_a_malformed_line_is_an_error_of_this_library(tmp_path: Path) -> None:
-    """Also for whoever takes records instead of lines."""
-    (tmp_path / "i").write_bytes(b"{}\n{\n")
+@pytest.mark.parametrize("line", [b"{", "{}".encode("utf-16-be"), b'{"N":NaN}', b'{"S":"\xff"}'])
+def test_a_malformed_line_is_an_error_of_this_library(tmp_path: Path, line: bytes) -> None:
+    """Also for whoever takes records instead of lines: the gate would refuse it too."""
+    (tmp_path / "i").write_bytes(b"{}\n" + line + b"\n")
     with pytest.raises(SourceError):
         read_interactions(JsonLines(interaction=tmp_path / "i"))
 
@@ -530,6 +531,8 @@ MALFORMED = {
     "garbage after": b'[{"CONTACTID":"1"}]garbage',
     "two arrays": b'[{"CONTACTID":"1"}][{"CONTACTID":"2"}]',
     "bracket after": b"[]]",
+    "half a text after": b'[{"CONTACTID":"1"}]"SECRET]',
+    "quote after": b'[{"CONTACTID":"1"}] "',
     "wrong bracket": b'[{"CONTACTID":"1"]]',
     "bare word": b'[{"CONTACTID":SECRET}]',
     "NaN": b'[{"CONTACTID":NaN}]',

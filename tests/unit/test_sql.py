@@ -390,6 +390,11 @@ def test_json_is_told_from_what_is_none(value: bytes, at: int, more: bytes) -> N
     assert json.loads(found) == expected
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1E-400", "7" * 400, "0.10"])
+def test_json_on_several_lines_keeps_its_numbers(number: str) -> None:
+    assert json_text(f'{{"a":\n{number}\r\n}}'.encode()) == f'{{"a": {number}\r }}'.encode()
+
+
 # Tables of any values, and names of any kind.
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))

@@ -31,6 +31,7 @@ _SURROGATES = re.compile(
     rb"(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F]))"
 )
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_END_OF_LINE = b"\n"
 _PAIR = 12  # the bytes of two escapes
 _LOOK_BACK = 4300
 
@@ -119,7 +120,8 @@ class _Guarded:
     It skips a byte order mark, which the parser does not know. The parser gathers a text of any
     size, in quadratic time, so what it is fed without an event is bounded. It replaces lone
     surrogates by question marks, and crashes on integers that Python refuses to read for their
-    length. So many digits within a text are refused too, which is rare and safe.
+    length. So many digits within a text are refused too, which is rare and safe. It passes over a
+    text that begins after the array and has no end; so a line end is added, which no text holds.
     """
 
     def __init__(self, content: IO[bytes], name: str) -> None:
@@ -145,7 +147,7 @@ class _Guarded:
                 raise self._refused(f"a value is larger than {MAX_RECORD_SIZE} bytes")
             if safe := self._judge(self._held + data, _PAIR):
                 return safe
-        return self._judge(self._held, 0)
+        return self._judge(self._held, 0) + _END_OF_LINE if self._held else b""
 
     def _judge(self, data: bytes, held: int) -> bytes:
         """Return what is safe, and hold back so many bytes at the end for the next time."""

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from cdds.errors import RecordError, SourceError
 from cdds.model import Dataset, Selection, parse_size
@@ -144,9 +144,14 @@ def _whole_lines(content: IO[bytes], max_line_size: int) -> Iterator[bytes | Non
 
 def _parse(line: bytes, reject: Reject) -> Any:
     try:
-        return json.loads(line, parse_float=Decimal)
+        # Given bytes, it would guess at other encodings.
+        return json.loads(line.decode(), parse_float=Decimal, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise RecordError(reject) from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
 def _fill(content: IO[bytes], buffer: bytearray) -> int:

@@ -1,0 +1,36 @@
+"""Any bytes are the configuration of a service, or are refused with `JobError`.
+
+What is taken is what `tomllib` reads in them, with all that is needed. What an error says fits on
+one line.
+"""
+
+from __future__ import annotations
+
+import tomllib
+
+from cdds.cli.configuration import read_configuration
+from cdds.errors import JobError
+from fuzz.inputs import stored
+
+READS = ("cdds.cli.configuration",)
+WORDS = (
+    *(b"[catalog]\n", b"[sink]\n", b'[sources."a"]\n', b"[records]\n", b"[records.contact]\n"),
+    *(b"[scheduler]\n", b"[retention]\n", b"[sealing]\n", b"[signing]\n", b"url = ", b"kind = "),
+    *(b'"json-lines"', b"password_file = ", b"audit_key_env = ", b"{tenant}", b"tenants = ["),
+    *(b'"30s"', b"mask = [", b"drop = [", b"key_file = ", b"cipher = ", b"workers = ", b"://"),
+)
+
+
+def check(data: bytes) -> None:
+    """Check the invariant for a file."""
+    try:
+        found = read_configuration(stored(data))
+    except JobError as error:
+        assert str(error).isprintable()
+        return
+    said = tomllib.loads(data.decode())
+    assert found.catalog.url == said["catalog"]["url"]
+    assert found.sink.url == said["sink"]["url"]
+    assert set(found.sources) == set(said["sources"])
+    for name, section in found.sources.items():
+        assert section.inputs or section.plugin, name
