@@ -69,6 +69,9 @@ def _told(message: object) -> MessageHeader | str:
 def _octets(message: bytes) -> tuple[str, bytes] | None:
     try:
         found = recognised(message)
-        return found.form, b"".join(found.octets)
+        pieces = []
+        while not found.octets.at_end():
+            pieces.append(bytes(found.octets.some(len(message))))
+        return found.form, b"".join(pieces)
     except MessageError:  # of two faults the first that is seen is told
         return None
