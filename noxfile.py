@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "imports": (),
     "memory": (),
     "pages": ("test",),
+    "reading": (),
     "run": (),
     "scheduling": ("test", "peers"),
     "stages": (),
