@@ -86,10 +86,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as folder:
             rows = _compare(corpus.path, Path(folder), options.runs)
         heads = ("work", "side", "seconds", "CPU s", "peak MB", "times cdds")
-        size = corpus.path.stat().st_size / _MB
-        print(
-            f"\n{name}: {size:,.0f} MB of records\n\n{table(heads, rows, markdown=options.markdown)}"
-        )
+        print(f"\n{name}: {corpus.size / _MB:,.0f} MB of records\n")
+        print(table(heads, rows, markdown=options.markdown))
         print(f"\n{load_line(before, machine.Load.now())}", flush=True)
     return 0
 
