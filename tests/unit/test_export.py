@@ -26,6 +26,7 @@ from cdds.errors import (
     JobError,
     MessageError,
 )
+from cdds.manifest import FORMAT_VERSION
 from cdds.recipient.extraction import Extraction
 
 FORMS = [("smime", "aes-256-cbc"), ("der", "aes-256-gcm"), ("pem", "aes-128-cbc")]
@@ -469,3 +470,20 @@ def test_a_table_of_damaged_data_leaves_no_file(
     with suppress(FileNotFoundError):
         (tmp_path / "a.parquet").stat()
         pytest.fail("there is a file")
+
+
+@pytest.mark.parametrize("made", sorted((Path(__file__).parents[1] / "exports").glob("*/*/")))
+def test_exports_of_every_format_version_open(made: Path) -> None:
+    records = json.loads((made.parent / "records.json").read_text())
+    (digests,) = made.glob("*.sha256")
+
+    with opened(digests, key=made.parent / "test-only.key.pem") as export:
+        assert export.manifest is not None
+        assert f"format-{export.manifest['format_version']}" == made.parent.name
+        assert list(export.records("interaction")) == records["interaction"]
+        assert [record["ID"] for record in export.records("document")] == ["d1"]
+
+
+def test_an_export_of_the_present_format_version_is_kept() -> None:
+    kept = Path(__file__).parents[1] / "exports" / f"format-{FORMAT_VERSION}"
+    assert len(list(kept.glob("*/*.sha256"))) > 1
