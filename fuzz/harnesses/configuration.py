@@ -1,7 +1,6 @@
 """Any bytes are the configuration of a service, or are refused with `JobError`.
 
-What is taken is what `tomllib` reads in them, with all that is needed. What an error says fits on
-one line.
+What is taken is what `tomllib` reads in them, with all that is needed. An error names the file.
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ WORDS = (
 
 def check(data: bytes) -> None:
     """Check the invariant for a file."""
+    path = stored(data)
     try:
-        found = read_configuration(stored(data))
+        found = read_configuration(path)
     except JobError as error:
-        assert str(error).isprintable()
+        assert str(path) in str(error)
         return
     said = tomllib.loads(data.decode())
     assert found.catalog.url == said["catalog"]["url"]
