@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
         metavar="NAME",
         required=True,
         action=Once,
-        help="the data file, such as Interaction, or any other file of the archive",
+        help="the data file, such as Interaction, or any other file but the manifest",
     )
     group.add_argument(
         "--proof",
