@@ -805,7 +805,7 @@ def test_main_works_in_any_thread(words: Words, target: Path) -> None:
 
 
 def test_help_and_version_load_nothing_that_works() -> None:
-    for words in (["--help"], ["export", "--help"], ["--version"]):
+    for words in (["--help"], ["export", "--help"], ["decrypt", "--help"], ["--version"]):
         command = [sys.executable, "-X", "importtime", "-m", "cdds", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}

@@ -1,4 +1,4 @@
-"""The command line: `cdds export`, `cdds demo`, a scheduler, and the guide's pages in a terminal.
+"""The command line: making exports and opening them, a scheduler, the guide's pages in a terminal.
 
 Place: at the very top, over the public API; also run as `python -m cdds`. It turns words into
 arguments and results into lines, and has no logic of exporting. What a command needs is loaded once
@@ -10,7 +10,8 @@ Its names, output and exit codes are a contract:
     stderr   warnings, progress bars, the log of a scheduler and errors, each error in one line
     0        done, also when nothing was selected, and when a scheduler was asked to end
     1        the work was refused or failed, and nothing is left of it; only where standard output
-             cannot be written it is done all the same, as the message says
+             cannot be written it is done all the same, as the message says;
+             and what `cat` and `decrypt --raw -` have printed before remains printed
     2        wrong usage: an unknown or missing option, or a value that cannot be read as its kind
     130      stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP), and nothing is left of it
 

@@ -11,8 +11,32 @@ import signal
 from collections.abc import Sequence
 
 from cdds._version import __version__
-from cdds.cli import artifacts, demo, export, history, jobs, plugins, preferences, serve
+from cdds.cli import (
+    artifacts,
+    cat,
+    decrypt,
+    demo,
+    export,
+    history,
+    jobs,
+    plugins,
+    preferences,
+    serve,
+)
 from cdds.cli.telling import in_words, tell, telling_warnings
+
+_COMMANDS = (
+    export,
+    demo,
+    decrypt,
+    cat,
+    serve,
+    jobs,
+    history,
+    artifacts,
+    preferences,
+    plugins,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,11 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cdds",
-        description="Export records: validated, zipped, split and sealed for a certificate.",
+        description="Export records: validated, zipped, split and sealed for a certificate; or "
+        "open what was exported.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"cdds {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (export, demo, serve, jobs, history, artifacts, preferences, plugins):
+    for command in _COMMANDS:
         command.add_to(commands)
     return parser

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,6 +63,16 @@ class Stop:
         """
         if self.is_set():
             raise Cancelled("stopped")
+
+    def between(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield pieces, and stop between two of them if a signal has come.
+
+        Raises:
+            Cancelled: it has.
+        """
+        for piece in pieces:
+            self.check()
+            yield piece
 
     def ask(self, number: int, _: object) -> None:
         """Take note of a signal; the handler of those that end a process."""

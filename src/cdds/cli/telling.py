@@ -11,8 +11,9 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -31,13 +32,35 @@ def say(text: str) -> None:
     Raises:
         CddsError: standard output cannot be written.
     """
+    _is_read(lambda: print(text, flush=True))
+
+
+def pour(pieces: Iterable[bytes]) -> None:
+    """Write data to standard output as they come; who stops reading early has seen enough.
+
+    Raises:
+        CddsError: standard output cannot be written; an error of `pieces` passes through.
+    """
+    if sys.stdout is None:
+        raise CddsError("standard output cannot be written: it is closed")
+    # What a buffer holds when the work is stopped would be waited for at the end.
+    file = sys.stdout.fileno()
+    for piece in pieces:
+        if not _is_read(partial(_write_whole, file, piece)):
+            return
+
+
+def _is_read(write: Callable[[], object]) -> bool:
+    """Write to standard output, and tell whether somebody still reads it."""
     try:
-        print(text, flush=True)
+        write()
     except OSError as error:
         # Python would try once more at its end, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             raise CddsError(f"standard output cannot be written: {error.strerror}") from error
+        return False
+    return True
 
 
 def say_result(text: str, done: str) -> None:
@@ -85,6 +108,12 @@ def in_words(error: Exception) -> str:
             where = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
             text = f"cdds has met an error of its own ({where}); please report it"
     return _one_line(text)
+
+
+def _write_whole(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
 
 
 def _one_line(text: str) -> str:

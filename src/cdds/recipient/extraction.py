@@ -117,7 +117,7 @@ class Extraction:
     def _check_free(self, path: Path) -> None:
         if os.path.lexists(path):
             raise ExportError(
-                f"{printable(str(path))} is there already; extract into another folder"
+                f"{printable(str(path))} is there already, and is left alone; choose another place"
             )
 
     def _leave(self, *, keeps: bool = False) -> None:

@@ -1,0 +1,66 @@
+"""`cdds decrypt`: the files of an export, proven, or the content of one message as it is.
+
+Place: a command, over `cdds.Export.extract`; the content as it is comes from `raw`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdds.cli.opening import add_opening_options, opened_export
+from cdds.cli.raw import STANDARD_STREAM, write_content
+from cdds.cli.stopping import stoppable
+from cdds.cli.telling import as_json, say_result
+from cdds.cli.words import Once, add_command
+from cdds.location import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    decrypt = add_command(commands, "decrypt", _run, "extract the files of a sealed export")
+    decrypt.description = (
+        "Extract the files of an export, and print their paths. They get their names when all of "
+        "them are proven; no file is ever overwritten."
+    )
+    add_opening_options(decrypt)
+    group = decrypt.add_argument_group("where to")
+    group.add_argument(
+        "--to", metavar="DIR", type=Path, action=Once, help="folder (default: the current one)"
+    )
+    group.add_argument(
+        "--raw",
+        metavar="OUT",
+        action=Once,
+        help="instead of all that: write the content of one message, of any sender, into this file "
+        "as it is; FILE may be - for standard input. With - as OUT it streams to standard output "
+        "as it comes: what came before an error, or from a message that nothing authenticates, "
+        "may be anything",
+    )
+    group.add_argument("--json", action="store_true", help="print one JSON object, not paths")
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.raw is None:
+        _extract(options)
+        return
+    if options.to is not None or options.json:
+        options.usage_error("--raw goes with neither --to nor --json")
+    if len(options.files) > 1:
+        options.usage_error("--raw takes one FILE, for it is one message")
+    write_content(options)
+
+
+def _extract(options: argparse.Namespace) -> None:
+    if STANDARD_STREAM in options.files:
+        options.usage_error("FILE can be - with --raw alone; an export is found by its files")
+    folder = options.to or Path()
+    with stoppable(), opened_export(options) as export:
+        paths = export.extract(folder)
+    told = [{"name": str(path.relative_to(folder)), "path": str(path)} for path in paths]
+    names = "\n".join(printable(str(path)) for path in paths)
+    text = as_json({"extracted": told}) if options.json else names
+    say_result(text, f"the files are in {printable(str(folder))}")
