@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import subprocess
@@ -32,6 +33,7 @@ from cdds.recipient.extraction import Extraction
 FORMS = [("smime", "aes-256-cbc"), ("der", "aes-256-gcm"), ("pem", "aes-128-cbc")]
 HAYSTACK = random.Random(7)
 NAME = "Interaction"
+END_OF_CONTENTS = 10  # bytes after the ciphertext
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -487,3 +489,57 @@ def test_exports_of_every_format_version_open(made: Path) -> None:
 def test_an_export_of_the_present_format_version_is_kept() -> None:
     kept = Path(__file__).parents[1] / "exports" / f"format-{FORMAT_VERSION}"
     assert len(list(kept.glob("*/*.sha256"))) > 1
+
+
+def with_padding_changed(message: bytes) -> bytes:
+    """Make of the last byte of the content, by the block before it, one that no padding ends in."""
+    head, body = message.split(b"\n\n", 1)
+    octets = bytearray(base64.b64decode(body))
+    octets[-(END_OF_CONTENTS + 17)] ^= 0x80
+    return head + b"\n\n" + base64.encodebytes(octets)
+
+
+@pytest.mark.parametrize("is_split", [False, True])
+def test_bad_padding_is_told_from_good_by_nothing_else_that_is_wrong(
+    is_split: bool, tmp_path: Path, certificate: Path, key: Path
+) -> None:
+    files = exported(tmp_path, certificate, split_size=300_000 if is_split else None)
+    next(tmp_path.glob("*.sha256")).unlink()
+    good = files[0].read_bytes()
+    told = set()
+    for message in (good, with_padding_changed(good)):
+        files[0].write_bytes(message)
+        if is_split:  # another one is malformed where it is opened
+            files[1].write_bytes(files[1].read_bytes()[:50_000])
+        else:  # it is malformed where only the archive's end is looked for
+            files[0].write_bytes(message[:-60_000] + b"!" + message[-59_999:])
+        error = outcome(files, key)
+        told.add((type(error), str(error)))
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("blank", [b"", b"\n" * 5_000_000])
+def test_of_a_forged_record_nothing_is_told_before_all_are_proven(
+    blank: bytes, tmp_path: Path, certificate: Path, key: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    with zipfile.ZipFile(tmp_path / "in" / "a.zip", "w") as archive:
+        archive.writestr("a.json", (b'{"a":"%s"}\n' % (b"x" * 90)) * 20_000 + blank)
+    sealed = b"".join(
+        Envelope(certificate, format="der").encrypt([(tmp_path / "in" / "a.zip").read_bytes()])
+    )
+    got: list[Any] = []
+    for change in (0, 1):
+        forged = bytearray(sealed)
+        forged[300_000] ^= change
+        (tmp_path / "a.zip").write_bytes(forged)
+        del got[:]
+        with opened(tmp_path / "a.zip", key=key) as export:
+            if change:
+                with pytest.raises(DecryptionError, match="cannot be told") as caught:
+                    got.extend(export.records("a.json", proof="end"))
+                assert caught.value.__suppress_context__  # the fault itself is not shown
+                assert "line" not in repr(caught.value.__context__)
+            else:
+                got.extend(export.records("a.json", proof="end"))
+                assert len(got) == 20_000

@@ -33,7 +33,7 @@ from typing import Any
 from cdds.errors import JobError, MissingDependency, RecordError
 from cdds.protocols import Upload
 from cdds.recipient.columns import Column, Columns, Kind, columns_of
-from cdds.recipient.lines import CHUNK_SIZE, MAX_LINE_SIZE, whole_lines
+from cdds.recipient.lines import CHUNK_SIZE, MAX_LINE_SIZE, faults_last, whole_lines
 from cdds.recipient.rows import Row, Rows, Table, binaries_of, moments_of
 from cdds.refusal import Refusal
 from cdds.reject import Reject
@@ -136,8 +136,14 @@ class ArrowConverter:
 
         Raises:
             RecordError: a line is too long or no JSON object, or holds a value that its column
-                cannot; the message names the line and the field. Errors of `pieces` pass through.
+                cannot; the message names the line and the field. Errors of `pieces` pass through,
+                and come first: the pieces are read to their end before a record is found fault
+                with.
         """
+        pieces = iter(pieces)
+        return faults_last(self._batches(pieces), pieces)
+
+    def _batches(self, pieces: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
         first = 1
         for lines in self._groups(pieces):
             batch = self._batch(lines, first)

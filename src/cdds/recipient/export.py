@@ -25,13 +25,20 @@ from cdds.archive import Archive, Limits
 from cdds.crypto import RangedContent
 from cdds.crypto.decryption import PrivateKeys
 from cdds.crypto.ranges import ranged_content
-from cdds.errors import ArchiveError, DecryptionError, ExportError, JobError, MessageError
+from cdds.errors import (
+    ArchiveError,
+    CddsError,
+    DecryptionError,
+    ExportError,
+    JobError,
+    MessageError,
+)
 from cdds.location import printable
 from cdds.manifest import NAME
 from cdds.recipient.digests import check_digests
 from cdds.recipient.extraction import Extraction
 from cdds.recipient.files import ExportFiles, Location, find_files
-from cdds.recipient.lines import whole_lines
+from cdds.recipient.lines import faults_last, whole_lines
 from cdds.recipient.listing import MAX_MANIFEST_SIZE, ListedFile, Listing, listed, unlisted
 from cdds.recipient.storage import ExportFile
 from cdds.records.verdict import parse
@@ -118,12 +125,14 @@ class Export:
             JobError: there is no such data file.
         """
         file = self._file(name)
-        number = 0
-        for lines in self._lines(file, proof):
-            for line in io.BytesIO(lines):
-                number += 1
-                if not line.isspace():
-                    yield _record(line, number, file)
+        pieces = self._proven_data(file, proof)
+        held: dict[str, Any] | None = None  # for empty lines may follow the last record
+        for record in faults_last(_records(pieces, file), pieces):
+            if held is not None:
+                yield held
+            held = record
+        if held is not None:
+            yield held
 
     def data(self, name: str, *, proof: Proof = "first") -> Iterator[bytes]:
         """Yield the data of a file in the archive, in pieces of any size.
@@ -236,15 +245,6 @@ class Export:
     def _reading(self, file: ListedFile) -> Callable[[], Iterator[bytes]]:
         return lambda: self._hashed(file)
 
-    def _lines(self, file: ListedFile, proof: Proof) -> Iterator[bytes]:
-        refusal: Refusal | None = None
-        try:
-            yield from whole_lines(self._proven_data(file, proof))
-        except Refusal as caught:
-            refusal = caught.with_traceback(None)
-        if refusal is not None:  # outside the handler: its context would hold the line
-            raise ArchiveError(f"{printable(file.entry.name)}: {refusal.rule}")
-
     def _proven_data(self, file: ListedFile, proof: Proof) -> Generator[bytes]:
         if proof == "first" and file.entry.name not in self._proven:
             for _ in self._hashed(file):
@@ -346,7 +346,7 @@ def open_export(
         if not _is_archive(files.parts[0]):
             private_keys = PrivateKeys.loaded(key, keys, password, certificates)
             with _telling(files, _UNKNOWN):
-                contents = tuple(_content(part, private_keys) for part in files.parts)
+                contents = _contents(files.parts, private_keys)
         with _telling(files, contents):
             export = Export(files, contents, Archive(contents or files.parts, limits))
         opened.pop_all()
@@ -355,6 +355,24 @@ def open_export(
 
 def _is_archive(file: ExportFile) -> bool:
     return file.size >= len(_ZIP) and file.read(0, len(_ZIP)) == _ZIP
+
+
+def _contents(parts: Sequence[ExportFile], private_keys: PrivateKeys) -> tuple[RangedContent, ...]:
+    """Return what is in each message.
+
+    All are looked at before it is told that one cannot be decrypted. Else a later one that is
+    malformed would be told only where the padding of those before it is right.
+    """
+    contents = []
+    fault: DecryptionError | None = None
+    for part in parts:
+        try:
+            contents.append(_content(part, private_keys))
+        except DecryptionError as error:
+            fault = error
+    if fault is not None:
+        raise fault
+    return tuple(contents)
 
 
 def _content(part: ExportFile, private_keys: PrivateKeys) -> RangedContent:
@@ -374,24 +392,28 @@ def _telling(files: ExportFiles, contents: Sequence[RangedContent] | None) -> It
     """
     try:
         yield
-    except MessageError:  # which needs no key
-        raise
-    except (ArchiveError, DecryptionError) as error:
-        fault = error if contents is not None and _may_be_told(contents) else None
+    except (ArchiveError, DecryptionError, MessageError) as error:
+        fault = error if _may_be_told(error, contents) else None
     else:
         return
     if fault is not None:
         raise fault
     if files.digests is not None and (faults := check_digests(files).faults):
-        raise ExportError("; ".join(faults) + "; fetch the export again")
-    raise DecryptionError(_ONE_ERROR)
+        raise ExportError("; ".join(faults) + "; fetch the export again") from None
+    raise DecryptionError(_ONE_ERROR) from None
 
 
-def _may_be_told(contents: Sequence[RangedContent]) -> bool:
-    """Tell whether what is wrong with the archive is surely what its sender has made."""
+def _may_be_told(error: CddsError, contents: Sequence[RangedContent] | None) -> bool:
+    """Tell whether an error needs no key, or is surely of what the sender has made.
+
+    That a message is malformed needs none before its key is used. Behind that, whether the place
+    is come to at all depends on key and padding.
+    """
+    if contents is None:
+        return isinstance(error, MessageError)
     if not all(content.header.is_authenticated for content in contents):
         return False
-    with suppress(DecryptionError):
+    with suppress(DecryptionError, MessageError):
         _verify(contents)
         return True
     return False
@@ -401,6 +423,25 @@ def _verify(contents: Iterable[RangedContent]) -> None:
     for content in contents:
         if content.header.is_authenticated:
             content.verify()
+
+
+def _records(pieces: Iterable[bytes], file: ListedFile) -> Iterator[dict[str, Any]]:
+    number = 0
+    for lines in _lines(pieces, file):
+        for line in io.BytesIO(lines):
+            number += 1
+            if not line.isspace():
+                yield _record(line, number, file)
+
+
+def _lines(pieces: Iterable[bytes], file: ListedFile) -> Iterator[bytes]:
+    refusal: Refusal | None = None
+    try:
+        yield from whole_lines(pieces)
+    except Refusal as caught:
+        refusal = caught.with_traceback(None)
+    if refusal is not None:  # outside the handler: its context would hold the line
+        raise ArchiveError(f"{printable(file.entry.name)}: {refusal.rule}")
 
 
 def _record(line: bytes, number: int, file: ListedFile) -> dict[str, Any]:

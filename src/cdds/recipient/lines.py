@@ -1,14 +1,19 @@
 """Cuts the data of an entry at line ends, whatever the pieces that they come in.
 
 Place: between an archive, which yields pieces of any size, and what reads records. It looks for
-line feeds and at nothing else, and refuses a line before it fills the memory.
+line feeds and at nothing else, and refuses a line before it fills the memory. What is wrong with
+lines is told only behind what is wrong with the data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
+from cdds.errors import ArchiveError, RecordError
 from cdds.refusal import Refusal
+
+_Found = TypeVar("_Found")
 
 CHUNK_SIZE = 2 * 1024 * 1024
 MAX_LINE_SIZE = 64 * 1024 * 1024
@@ -49,6 +54,23 @@ def whole_lines(
             whole, whole_size = [], 0
     if whole_size or started_size:
         yield b"".join((*whole, *started))
+
+
+def faults_last(found: Iterator[_Found], pieces: Iterable[bytes]) -> Iterator[_Found]:
+    """Yield what is found in data, and tell what is wrong with it when the data are at their end.
+
+    An error of `pieces` goes before: without a proof the data may not be what the sender sealed,
+    and what is said of them would tell whoever has changed them what has become of it.
+    """
+    fault: ArchiveError | RecordError | None = None
+    try:
+        yield from found
+    except (ArchiveError, RecordError) as error:
+        fault = error
+    if fault is not None:  # outside the handler: an error of the data would have it as its context
+        for _ in pieces:
+            pass
+        raise fault
 
 
 def _windows(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
