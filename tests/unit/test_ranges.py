@@ -505,3 +505,17 @@ def test_memory_does_not_grow_with_the_content(holders: Holders, cipher: Any, ki
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10 << 20
+
+
+@pytest.mark.parametrize("last", [0, 1, 100_000, 130_000, 200_000, PIECE_SIZE - 1])
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_message_of_many_pieces_is_direct_however_long_the_last_is(
+    form: Any, last: int, holders: Holders
+) -> None:
+    content = bytes(20 * PIECE_SIZE + last)
+    message = sealed(holders[0].certificate, content, format=form)
+
+    found = open_ranged(Stored(message), key=holders[0].key)
+
+    assert found.is_direct
+    assert read_all(found) == content

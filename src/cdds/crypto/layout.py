@@ -170,12 +170,16 @@ def _is_header(octets: bytes) -> bool:
 
 
 def _up_to_tail(run: Run, octets: PassedOctets) -> Run:
-    """Pass over the pieces that are alike, if they are up to where the tail begins."""
-    count = (octets.source.size - _TAIL - octets.position) // run.stride
-    if count <= 0 or run.piece_size < SHORT_PIECE:  # of short ones there may be too many
+    """Pass over the pieces that are alike, if they are up to where the tail begins.
+
+    There the last of them may be followed by a shorter one, with a header of its own.
+    """
+    most = (octets.source.size - _TAIL - octets.position) // run.stride
+    if run.piece_size < SHORT_PIECE:  # of short ones there may be too many
         return run
-    header_start = octets.position + count * run.stride - len(run.header)
-    if octets.source.read(header_start, len(run.header)) != run.header:
-        return run
-    octets.skip(count * run.stride)
-    return attrs.evolve(run, count=run.count + count)
+    for count in range(most, max(0, most - 2), -1):
+        header_start = octets.position + count * run.stride - len(run.header)
+        if octets.source.read(header_start, len(run.header)) == run.header:
+            octets.skip(count * run.stride)
+            return attrs.evolve(run, count=run.count + count)
+    return run
