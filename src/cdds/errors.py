@@ -28,6 +28,7 @@ Place: at the ground; everything above may import it. It holds no logic.
     │   └── DecryptionError      the key is wrong or the content damaged; which is not told
     ├── SignatureError           a signature is malformed, of a kind not read, or proves nothing
     ├── ExportError              the files of an export are missing, mixed up, changed or unreadable
+    │   ├── ExportIncomplete     one is missing, there twice, or of another export
     │   └── ExportUnavailable    they cannot be reached now, and may be later
     ├── SinkError                the storage refused or failed, writing, reading or removing
     │   ├── ArtifactExists       the name is taken; nothing is ever overwritten
@@ -198,6 +199,13 @@ class SignatureError(CddsError, ValueError):
 
 class ExportError(CddsError):
     """The files that an export is are missing, mixed up, changed, or cannot be read."""
+
+
+class ExportIncomplete(ExportError):
+    """The files that there are, are not those of one whole export.
+
+    One is missing, there twice or of another export, or what is beside them is malformed.
+    """
 
 
 class ExportUnavailable(ExportError):

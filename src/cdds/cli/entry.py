@@ -1,7 +1,8 @@
 """`main`: from the words of a command to its exit code.
 
 Place: the top of the command line. Each command is a file beside this one, and adds itself to the
-parser.
+parser. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 from `cdds verify` alone when the
+export is not sound, 128 and the signal's number when stopped.
 """
 
 from __future__ import annotations
@@ -18,25 +19,17 @@ from cdds.cli import (
     demo,
     export,
     history,
+    inspect,
     jobs,
     plugins,
     preferences,
     serve,
+    verify,
 )
 from cdds.cli.telling import in_words, tell, telling_warnings
 
-_COMMANDS = (
-    export,
-    demo,
-    decrypt,
-    cat,
-    serve,
-    jobs,
-    history,
-    artifacts,
-    preferences,
-    plugins,
-)
+_RECIPIENT = (decrypt, verify, inspect, cat)
+_PAGES = (jobs, history, artifacts, preferences)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,14 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(argv)
         with telling_warnings():
-            options.run(options)
+            return options.run(options) or 0
     except KeyboardInterrupt as stop:
         tell("cdds: stopped")
         return stop.args[0] if stop.args else 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001  # no traceback for a user
         tell(f"cdds: error: {in_words(error)}")
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cdds {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
+    for command in (export, demo, *_RECIPIENT, serve, *_PAGES, plugins):
         command.add_to(commands)
     return parser

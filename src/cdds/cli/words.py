@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 from cdds.cli.spans import parse_span
 from cdds.errors import JobError
 
-Run = Callable[[argparse.Namespace], None]
-"""What a command does with its options."""
+Run = Callable[[argparse.Namespace], "int | None"]
+"""What a command does with its options; it returns an exit code that is not 0, or nothing."""
 
 
 def add_command(commands: Any, name: str, run: Run, summary: str) -> argparse.ArgumentParser:

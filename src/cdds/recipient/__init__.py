@@ -12,28 +12,40 @@ if TYPE_CHECKING:
     from cdds.recipient.digests import DigestReport, check_digests, check_signature
     from cdds.recipient.export import Export, Proof, open_export
     from cdds.recipient.files import ExportFiles, find_files
+    from cdds.recipient.inspection import Inspection, inspect_export
+    from cdds.recipient.verification import Check, Verification, verify
 
 __all__ = [
+    "Check",
     "DigestReport",
     "Export",
     "ExportFiles",
+    "Inspection",
     "Proof",
+    "Verification",
     "check_digests",
     "check_signature",
     "find_files",
+    "inspect_export",
     "open_export",
+    "verify",
 ]
 
 __getattr__ = loaded_when_used(
     __name__,
     {
+        "Check": "verification",
         "DigestReport": "digests",
         "Export": "export",
         "ExportFiles": "files",
+        "Inspection": "inspection",
         "Proof": "export",
+        "Verification": "verification",
         "check_digests": "digests",
         "check_signature": "digests",
         "find_files": "files",
+        "inspect_export": "inspection",
         "open_export": "export",
+        "verify": "verification",
     },
 )

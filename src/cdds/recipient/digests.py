@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from cdds.errors import ExportError
+from cdds.errors import ExportError, ExportIncomplete
 from cdds.location import printable
 from cdds.recipient.storage import ExportFile
 
@@ -47,22 +47,24 @@ def parse_digests(data: bytes, where: str = "the file of digests") -> dict[str, 
         where: what messages call it.
 
     Raises:
-        ExportError: it is too large, has no lines, or one that is of another form, or a name
+        ExportIncomplete: it is too large, has no lines, or one that is of another form, or a name
             twice.
     """
     if len(data) > MAX_DIGESTS_SIZE:
-        raise ExportError(f"{where} is larger than {MAX_DIGESTS_SIZE} bytes, so it is not read")
+        raise ExportIncomplete(
+            f"{where} is larger than {MAX_DIGESTS_SIZE} bytes, so it is not read"
+        )
     digests: dict[str, str] = {}
     for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), 1):
         parsed = _parsed(line)
         if parsed is None:
-            raise ExportError(
+            raise ExportIncomplete(
                 f"line {number} of {where} is not a SHA-256, two spaces and a plain name, "
                 "as sha256sum writes them"
             )
         name, digest = parsed
         if name in digests:
-            raise ExportError(f"line {number} of {where} names {printable(name)} once more")
+            raise ExportIncomplete(f"line {number} of {where} names {printable(name)} once more")
         digests[name] = digest
     return digests
 
@@ -156,10 +158,11 @@ def read_whole(file: ExportFile, most: int) -> bytes:
     """Return what a small file holds.
 
     Raises:
-        ExportError: it has more than `most` bytes, or cannot be read.
+        ExportIncomplete: it has more than `most` bytes.
+        ExportError: it cannot be read.
     """
     if file.size > most:
-        raise ExportError(f"{file.where} is larger than {most} bytes, so it is not read")
+        raise ExportIncomplete(f"{file.where} is larger than {most} bytes, so it is not read")
     return b"".join(file.pieces(most))
 
 

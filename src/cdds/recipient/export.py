@@ -67,6 +67,7 @@ class Export:
 
     Attributes:
         files: the files that it is.
+        listing: the files in its archive, with what the manifest says of them.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Export:
         self._contents = contents
         self._archive = archive
         self._is_direct = all(content.is_direct for content in contents)
-        self._listing = self._listed()
+        self.listing = self._listed()
         self._proven: set[str] = set()
         self._are_messages_proven = False
 
@@ -101,12 +102,12 @@ class Export:
     @property
     def manifest(self) -> Mapping[str, Any] | None:
         """What the export says of itself; None for archives that others made."""
-        return self._listing.manifest
+        return self.listing.manifest
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of its data files, such as ``"Interaction"``; without a manifest of all."""
-        return tuple(file.label for file in self._listing.data_files)
+        return tuple(file.label for file in self.listing.data_files)
 
     def records(self, name: str, *, proof: Proof = "first") -> Iterator[dict[str, Any]]:
         """Yield the records of a data file, streamed; integers of any size are kept.
@@ -146,6 +147,14 @@ class Export:
         """
         return self._proven_data(self._file(name), proof)
 
+    def data_of(self, file: ListedFile) -> Iterator[bytes]:
+        """Yield the data of one of the files in `listing`; the last piece when all are proven.
+
+        Raises:
+            CddsError: as `records`.
+        """
+        return self._proven_data(file, "end")
+
     def extract(
         self, folder: str | os.PathLike[str], names: Iterable[str] | None = None
     ) -> tuple[Path, ...]:
@@ -166,7 +175,7 @@ class Export:
         with Extraction(target, list(chosen)) as extraction:
             for entry_name, pieces in chosen.items():
                 extraction.write(entry_name, pieces())
-            self._prove_messages()
+            self.prove_messages()
             self._check_unchanged()
         return tuple(target / name for name in chosen)
 
@@ -222,7 +231,7 @@ class Export:
         return listing
 
     def _file(self, name: str) -> ListedFile:
-        files = self._listing.files
+        files = self.listing.files
         for told in ("label", "data_file"):
             for file in files:
                 if getattr(file, told) == name:
@@ -235,7 +244,7 @@ class Export:
 
     def _chosen(self, names: Iterable[str] | None) -> dict[str, Callable[[], Iterator[bytes]]]:
         """Return how the data of each file to be extracted are read, by the entries' names."""
-        files = self._listing.files if names is None else tuple(map(self._file, names))
+        files = self.listing.files if names is None else tuple(map(self._file, names))
         chosen = {file.entry.name: self._reading(file) for file in files}
         if names is None and self.manifest is not None:
             manifest = next(entry for entry in self._archive.entries if entry.name == NAME)
@@ -249,7 +258,7 @@ class Export:
         if proof == "first" and file.entry.name not in self._proven:
             for _ in self._hashed(file):
                 pass
-            self._prove_messages()
+            self.prove_messages()
             self._check_unchanged()
             self._proven.add(file.entry.name)
         held: bytes | None = None
@@ -257,7 +266,7 @@ class Export:
             if held is not None:
                 yield held
             held = piece
-        self._prove_messages()
+        self.prove_messages()
         self._check_unchanged()
         if held is not None:
             yield held
@@ -281,8 +290,13 @@ class Export:
         if held is not None:
             yield held
 
-    def _prove_messages(self) -> None:
-        """Make sure, once, that no message that is authenticated was changed."""
+    def prove_messages(self) -> None:
+        """Make sure, once, that no message that is authenticated was changed.
+
+        Raises:
+            DecryptionError: one was, or the key is wrong.
+            MessageError: one is malformed.
+        """
         if self._are_messages_proven:
             return
         with _telling(self.files, self._contents):
@@ -342,18 +356,33 @@ def open_export(
     """
     with ExitStack() as opened:
         files = opened.enter_context(find_files(locations, storage_options=storage_options))
-        contents: tuple[RangedContent, ...] = ()
-        if not _is_archive(files.parts[0]):
+        private_keys = None
+        if not is_archive(files):
             private_keys = PrivateKeys.loaded(key, keys, password, certificates)
-            with _telling(files, _UNKNOWN):
-                contents = _contents(files.parts, private_keys)
-        with _telling(files, contents):
-            export = Export(files, contents, Archive(contents or files.parts, limits))
+        export = opened_files(files, private_keys, limits)
         opened.pop_all()
         return export
 
 
-def _is_archive(file: ExportFile) -> bool:
+def opened_files(files: ExportFiles, private_keys: PrivateKeys | None, limits: Limits) -> Export:
+    """Return what `open_export` does, given files that were found and keys that were loaded.
+
+    Args:
+        files: the export; they stay open where this fails.
+        private_keys: what opens its messages; None where it is not sealed.
+        limits: how much the archive may ask of its reader.
+    """
+    contents: tuple[RangedContent, ...] = ()
+    if private_keys is not None:
+        with _telling(files, _UNKNOWN):
+            contents = _contents(files.parts, private_keys)
+    with _telling(files, contents):
+        return Export(files, contents, Archive(contents or files.parts, limits))
+
+
+def is_archive(files: ExportFiles) -> bool:
+    """Tell by the first bytes whether an export is an archive that is not sealed."""
+    file = files.parts[0]
     return file.size >= len(_ZIP) and file.read(0, len(_ZIP)) == _ZIP
 
 

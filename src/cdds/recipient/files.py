@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from cdds.errors import ExportError, JobError
+from cdds.errors import ExportError, ExportIncomplete, JobError
 from cdds.location import printable
 from cdds.recipient.digests import MAX_DIGESTS_SIZE, parse_digests, read_whole
 from cdds.recipient.naming import (
@@ -93,7 +93,9 @@ def find_files(
 
     Raises:
         JobError: nothing is given, or what is no path or URL.
-        ExportError: a file is missing, was given twice, is of another export or cannot be read.
+        ExportIncomplete: a file is missing, was given twice, or is of another export, or the file
+            of digests is malformed.
+        ExportError: a file cannot be read.
         ExportUnavailable: a storage cannot be reached.
         MissingDependency: the package for a URL is not installed.
     """
@@ -151,7 +153,7 @@ def _one(entries: Sequence[Entry], suffix: str) -> Entry | None:
     """Return the one file whose name ends so."""
     found = [entry for entry in entries if entry.name.lower().endswith(suffix)]
     if len(found) > 1:
-        raise ExportError(f"{found[0].where} and {found[1].where} are of different exports")
+        raise ExportIncomplete(f"{found[0].where} and {found[1].where} are of different exports")
     return found[0] if found else None
 
 
@@ -183,13 +185,13 @@ def _found(
         digests: what the file of digests is called in messages.
 
     Raises:
-        ExportError: one is missing, there twice, or of another export.
+        ExportIncomplete: one is missing, there twice, or of another export.
     """
     names = [entry.name for entry in given] or named
     one = _of_one_set(names)
     ours = [name for name in named if part_name(name).of_set == one.of_set]
     if named and not ours:
-        raise ExportError(f"{digests} has no digest of {printable(one.name)}")
+        raise ExportIncomplete(f"{digests} has no digest of {printable(one.name)}")
     found = _numbered([*given, *(_siblings(folder, given, ours) if given else _all(folder, ours))])
     there = {entry.name for entry in found.values()}
     _check_missing((name for name in ours if name not in there), f", which {digests} names")
@@ -201,7 +203,7 @@ def _of_one_set(names: Sequence[str]) -> PartName:
     parts = [part_name(name) for name in names]
     for other in parts[1:]:
         if other.of_set != parts[0].of_set:
-            raise ExportError(
+            raise ExportIncomplete(
                 f"{printable(parts[0].name)} and {printable(other.name)} are of different exports; "
                 "open each by itself"
             )
@@ -266,7 +268,7 @@ def _numbered(entries: Iterable[Entry]) -> dict[int | None, Entry]:
     for entry in entries:
         other = found.setdefault(part_name(entry.name).number, entry)
         if other is not entry:
-            raise ExportError(
+            raise ExportIncomplete(
                 f"{other.where} and {entry.where} are the same part of an export; "
                 "leave one of them out"
             )
@@ -280,7 +282,7 @@ def _check_missing(names: Iterable[str], why: str = "") -> None:
     listed = ", ".join(map(printable, missing[:_NAMED]))
     more = " and more" if len(missing) > _NAMED else ""
     verb = "is" if len(missing) == 1 else "are"
-    raise ExportError(
+    raise ExportIncomplete(
         f"{listed}{more} {verb} missing{why}; put all files of the export into one folder"
     )
 

@@ -34,12 +34,13 @@ class Verdict:
             Draft7Validator,
             SchemaError,
         )
+        from jsonschema_specifications import REGISTRY  # which fetches nothing from elsewhere
 
         try:
             Draft7Validator.check_schema(self._schema or {})
         except SchemaError as error:
             raise JobError(f"a data file's schema is no JSON Schema: {error.message}") from None
-        return Draft7Validator(self._schema or {})
+        return Draft7Validator(self._schema or {}, registry=REGISTRY)
 
     def check_schema(self) -> None:
         """Refuse a schema that is none.
@@ -55,7 +56,7 @@ class Verdict:
         Raises:
             Refusal: the record breaks the schema.
         """
-        if self._accepts(line):
+        if self.accepts(line):
             return line
         fault: Refusal | None = None
         try:
@@ -64,7 +65,8 @@ class Verdict:
             fault = refusal.with_traceback(None)
         raise Refusal(f"after its transforms {fault.rule}", fault.field)
 
-    def _accepts(self, line: bytes) -> bool:
+    def accepts(self, line: bytes) -> bool:
+        """Tell whether a line is surely valid, where it is UTF-8; the others have to be judged."""
         if self._acceptor is None:
             return False
         try:
