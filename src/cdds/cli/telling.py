@@ -43,7 +43,7 @@ def pour(pieces: Iterable[bytes]) -> None:
     """
     if sys.stdout is None:
         raise CddsError("standard output cannot be written: it is closed")
-    # What a buffer holds when the work is stopped would be waited for at the end.
+    # Past the buffer: what it held when the work is stopped, Python would wait to write at its end.
     file = sys.stdout.fileno()
     for piece in pieces:
         if not _is_read(partial(_write_whole, file, piece)):
