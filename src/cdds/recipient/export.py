@@ -39,7 +39,7 @@ from cdds.recipient.digests import check_digests
 from cdds.recipient.extraction import Extraction
 from cdds.recipient.files import ExportFiles, Location, find_files
 from cdds.recipient.lines import faults_last, whole_lines
-from cdds.recipient.listing import MAX_MANIFEST_SIZE, ListedFile, Listing, listed, unlisted
+from cdds.recipient.listing import ListedFile, Listing, listed, max_manifest_size, unlisted
 from cdds.recipient.storage import ExportFile
 from cdds.records.verdict import parse
 from cdds.refusal import Refusal
@@ -54,6 +54,7 @@ Proof: TypeAlias = Literal["first", "end"]
 _NO_LIMITS_GIVEN = Limits()
 _UNKNOWN = None
 _ZIP = b"PK"
+_MAX_SCHEMA_SIZE = 16 * 1024 * 1024
 _RUN = re.compile(r"export-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _ONE_ERROR = (
     "the export cannot be opened: the key is not that of a recipient, or a file was changed, is "
@@ -206,15 +207,27 @@ class Export:
         file = self._file(name)
         if file.schema is None:
             raise JobError(f"no schema came with {printable(file.entry.name)}")
-        return parse(b"".join(self.data(file.schema)))
+        schema = next(other for other in self._listing.files if other.entry.name == file.schema)
+        if schema.entry.size > _MAX_SCHEMA_SIZE:
+            raise ArchiveError(
+                f"{printable(file.schema)} is larger than {_MAX_SCHEMA_SIZE} bytes, so it is not "
+                "read as a schema"
+            )
+        refusal: Refusal | None = None
+        try:
+            return parse(b"".join(self._proven_data(schema, "first")))
+        except Refusal as caught:
+            refusal = caught.with_traceback(None)
+        raise ArchiveError(f"{printable(file.schema)} is no JSON Schema: {refusal.rule}")
 
     def _listed(self) -> Listing:
         entries = self._archive.entries
         manifest = next((entry for entry in entries if entry.name == NAME), None)
         if manifest is None:
             return unlisted(entries)
-        if manifest.size > MAX_MANIFEST_SIZE:
-            raise ArchiveError(f"{NAME} is larger than {MAX_MANIFEST_SIZE} bytes")
+        most = max_manifest_size(entries)
+        if manifest.size > most:
+            raise ArchiveError(f"{NAME} is larger than {most} bytes, so it is not read")
         listing = listed(b"".join(self._archive.open(manifest)), entries)
         run = _RUN.fullmatch(self.files.stem)
         if run and listing.manifest and run[1] != listing.manifest.get("run_id"):
@@ -222,12 +235,11 @@ class Export:
         return listing
 
     def _file(self, name: str) -> ListedFile:
-        files = self._listing.files
         for told in ("label", "data_file"):
-            for file in files:
+            for file in self._listing.data_files:
                 if getattr(file, told) == name:
                     return file
-        for file in files:
+        for file in self._listing.files:
             if file.entry.name == name:
                 return file
         known = ", ".join(map(printable, self.names)) or "none at all"
