@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import subprocess
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -601,3 +602,43 @@ def test_folders_in_the_archive_need_no_mention(tmp_path: Path) -> None:
     with opened(file) as export:
         export.extract(tmp_path / "extracted")
     assert (tmp_path / "extracted" / "a" / "b").read_bytes() == b"b"
+
+
+def test_no_link_is_followed_to_a_folder_that_is_there(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    (tmp_path / "outside" / "schema").mkdir(parents=True)
+    target.mkdir()
+    (target / "link").symlink_to(tmp_path / "outside")
+    with (
+        pytest.raises(ExportError, match="symbolic link"),
+        Extraction(target, ["link/schema/a"]) as extraction,
+    ):
+        extraction.write("link/schema/a", [b"data"])
+    assert list((tmp_path / "outside" / "schema").iterdir()) == []
+
+
+def test_a_path_of_very_many_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "a/" * 1_500 + "b"
+    with Extraction(Path("out"), [name]) as extraction:
+        extraction.write(name, [b"data"])
+    assert Path("out", name).read_bytes() == b"data"
+
+
+def test_names_of_many_steps_take_no_more_memory_than_the_names() -> None:
+    names = [f"{number}/" + "a/" * 1_500 + "b" for number in range(200)]
+    tracemalloc.start()
+    try:
+        Extraction(Path("out"), names)
+        assert tracemalloc.get_traced_memory()[1] < 10 * sum(map(len, names))
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("names", [["a", "a b", "a-b", "a/b"], ["c/a/b", "c/a", "c/a.b"]])
+def test_a_file_and_a_folder_of_one_name_are_found_among_names_that_are_alike(
+    names: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(ArchiveError, match="in a folder of that name"):
+        Extraction(tmp_path, names)
+    Extraction(tmp_path, names[:1] + names[2:3])

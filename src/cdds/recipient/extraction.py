@@ -13,7 +13,8 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from itertools import pairwise
+from pathlib import Path
 from types import TracebackType
 
 from cdds.errors import ArchiveError, ExportError
@@ -106,13 +107,15 @@ class Extraction:
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder and those around it, below the target without following links."""
-        if folder != self._folder and folder.is_symlink():
-            raise ExportError(f"{printable(str(folder))} is a symbolic link; nothing was extracted")
-        if folder.is_dir():
-            return
-        self._make_folder(folder.parent)
-        folder.mkdir(mode=0o700)
-        self._made.append(folder)
+        target_depth = len(self._folder.parts)
+        for step in (*reversed(folder.parents), folder):
+            if len(step.parts) > target_depth and step.is_symlink():
+                raise ExportError(
+                    f"{printable(str(step))} is a symbolic link; nothing was extracted"
+                )
+            if not step.is_dir():
+                step.mkdir(mode=0o700)
+                self._made.append(step)
 
     def _check_free(self, path: Path) -> None:
         if os.path.lexists(path):
@@ -140,10 +143,10 @@ class Extraction:
             ) from error
 
 
-def _check_folders(names: Collection[str]) -> None:
-    folders = {str(folder) for name in names for folder in PurePosixPath(name).parents}
-    for name in names:
-        if name in folders:
+def _check_folders(names: Iterable[str]) -> None:
+    # What is below a folder comes right behind it: names hold nothing that sorts before NUL.
+    for name, next_name in pairwise(sorted(names, key=lambda name: name.replace("/", "\0"))):
+        if next_name.startswith(f"{name}/"):
             raise ArchiveError(
                 f"the archive has a file {printable(name)} and files in a folder of that name"
             )
