@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
+import os
 import random
+import shutil
 import subprocess
 import tracemalloc
 import zipfile
@@ -538,9 +541,13 @@ SCHEMA = b'{"properties": {"a": {"type": "string"}}}'
 
 def archive_of(folder: Path, files: Mapping[str, bytes], said: Mapping[str, Any]) -> Path:
     """Make an export of which the manifest says something more of some files."""
-    listed = [
-        {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        | said.get(name, {})
+    listed: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            **said.get(name, {}),
+        }
         for name, data in files.items()
     ]
     with zipfile.ZipFile(folder / "a.zip", "w") as archive:
@@ -623,6 +630,8 @@ def test_a_path_of_very_many_folders(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with Extraction(Path("out"), [name]) as extraction:
         extraction.write(name, [b"data"])
     assert Path("out", name).read_bytes() == b"data"
+    Path("out", name).unlink()
+    os.removedirs(Path("out", name).parent)  # which is too deep for others
 
 
 def test_names_of_many_steps_take_no_more_memory_than_the_names() -> None:
@@ -642,3 +651,25 @@ def test_a_file_and_a_folder_of_one_name_are_found_among_names_that_are_alike(
     with pytest.raises(ArchiveError, match="in a folder of that name"):
         Extraction(tmp_path, names)
     Extraction(tmp_path, names[:1] + names[2:3])
+
+
+@pytest.mark.parametrize("name", ["mkdir", "hardlink_to", "rmtree"])
+@pytest.mark.parametrize("call", range(4))
+def test_an_interrupt_right_after_a_step_of_extracting_leaves_nothing(
+    name: str, call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner: Any = shutil if name == "rmtree" else Path
+    step, calls = getattr(owner, name), itertools.count()
+
+    def interrupted(*args: Any, **options: Any) -> None:
+        step(*args, **options)
+        if next(calls) == call:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, name, interrupted)
+    with suppress(KeyboardInterrupt), Extraction(tmp_path / "out", ["a", "b/c"]) as extraction:
+        extraction.write("a", [b"data"])
+        extraction.write("b/c", [b"data"])
+    monkeypatch.undo()
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert left == (set() if next(calls) > call else {"out", "out/a", "out/b", "out/b/c"})
