@@ -570,7 +570,7 @@ def test_a_manifest_of_data_files_that_cannot_be_told_apart_or_read(
     said: Mapping[str, Any], rule: str, tmp_path: Path
 ) -> None:
     files = {"X-job.json": b"", "s": SCHEMA, "other": b"", "other-job.json": b""}
-    said = {"X-job.json": {"data_file": "x", "schema": "s"}} | said
+    said = {"X-job.json": {"data_file": "x", "schema": "s"}, **said}
     with pytest.raises(ArchiveError, match=rule):
         opened(archive_of(tmp_path, files, said))
 
