@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import itertools
 import json
+import os
 import random
+import shutil
 import subprocess
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -344,7 +349,7 @@ def test_files_under_the_name_of_another_run_are_refused(small: Path, key: Path)
     assert isinstance(outcome([other], key), DecryptionError)
 
 
-def manifest_of(files: Mapping[str, Any], **changed: Any) -> bytes:
+def manifest_of(files: Mapping[str, Any], /, **changed: Any) -> bytes:
     listed = [{"name": name, "bytes": size, "sha256": "0" * 64} for name, size in files.items()]
     said = {"format": "cdds-manifest", "format_version": 1, "job_id": "job", "files": listed}
     return json.dumps(said | changed).encode()
@@ -359,6 +364,10 @@ def manifest_of(files: Mapping[str, Any], **changed: Any) -> bytes:
         (manifest_of({"a.txt": 1, "b.txt": 1}), "which the manifest lists"),
         (manifest_of({"a.txt": 1}, format_version=2), "install a later one"),
         (manifest_of({"a.txt": 1}, format="other"), "no manifest"),
+        (manifest_of({"a.txt": 1, "a/": 0}), "which the manifest lists"),
+        (manifest_of({"a.txt": 1})[:-1] + b', "x": %s}' % (b"1" * 5000), "no manifest"),
+        (manifest_of({"a.txt": 1})[:-1] + b', "x": "\xff"}', "no manifest"),
+        (manifest_of({"a.txt": 1}) + b" " * 16 * 1024 * 1024, "is larger than"),
         (b"[" * 100_000, "no manifest"),
         (b"\xff", "no manifest"),
         (b"", "no manifest"),
@@ -543,3 +552,142 @@ def test_of_a_forged_record_nothing_is_told_before_all_are_proven(
             else:
                 got.extend(export.records("a.json", proof="end"))
                 assert len(got) == 20_000
+
+
+SCHEMA = b'{"properties": {"a": {"type": "string"}}}'
+
+
+def archive_of(folder: Path, files: Mapping[str, bytes], said: Mapping[str, Any]) -> Path:
+    """Make an export of which the manifest says something more of some files."""
+    listed: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            **said.get(name, {}),
+        }
+        for name, data in files.items()
+    ]
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+        archive.writestr("manifest.json", manifest_of({}, files=listed))
+    return folder / "a.zip"
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ({"other": {"data_file": "x"}}, "two data files x"),
+        ({"other-job.json": {"data_file": "y"}, "other": {"data_file": "z"}}, "two data files oth"),
+        ({"X-job.json": {"data_file": "x", "schema": "none"}}, "lists no schema"),
+        ({"X-job.json": {"data_file": "x", "schema": "X-job.json"}}, "lists no schema"),
+    ],
+)
+def test_a_manifest_of_data_files_that_cannot_be_told_apart_or_read(
+    said: Mapping[str, Any], rule: str, tmp_path: Path
+) -> None:
+    files = {"X-job.json": b"", "s": SCHEMA, "other": b"", "other-job.json": b""}
+    said = {"X-job.json": {"data_file": "x", "schema": "s"}, **said}
+    with pytest.raises(ArchiveError, match=rule):
+        opened(archive_of(tmp_path, files, said))
+
+
+def test_a_data_file_goes_before_a_file_that_has_its_name(tmp_path: Path) -> None:
+    files = {"X": b'{"b": 2}\n', "X-job.json": b'{"a": 1}\n'}
+    with opened(archive_of(tmp_path, files, {"X-job.json": {"data_file": "x"}})) as export:
+        assert list(export.records("X")) == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("schema", "rule"),
+    [
+        (b"", "no JSON Schema"),
+        (b"[]", "no JSON Schema"),
+        (b"\xff", "no JSON Schema"),
+        (b"[" * 100_000, "no JSON Schema"),
+        (SCHEMA + b" " * 16 * 1024 * 1024, "is larger than"),
+    ],
+)
+def test_a_schema_that_is_none_leaves_no_table(schema: bytes, rule: str, tmp_path: Path) -> None:
+    files = {"X-job.json": b'{"a": "1"}\n', "s": schema}
+    said = {"X-job.json": {"data_file": "x", "schema": "s"}}
+    with (
+        opened(archive_of(tmp_path, files, said)) as export,
+        pytest.raises(ArchiveError, match=rule),
+    ):
+        export.to_parquet("X", tmp_path / "a.parquet")
+    assert not (tmp_path / "a.parquet").exists()
+
+
+def test_folders_in_the_archive_need_no_mention(tmp_path: Path) -> None:
+    file = archive_of(tmp_path, {"a/b": b"b"}, {})
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("a/", b"")
+    with opened(file) as export:
+        export.extract(tmp_path / "extracted")
+    assert (tmp_path / "extracted" / "a" / "b").read_bytes() == b"b"
+
+
+def test_no_link_is_followed_to_a_folder_that_is_there(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    (tmp_path / "outside" / "schema").mkdir(parents=True)
+    target.mkdir()
+    (target / "link").symlink_to(tmp_path / "outside")
+    with (
+        pytest.raises(ExportError, match="symbolic link"),
+        Extraction(target, ["link/schema/a"]) as extraction,
+    ):
+        extraction.write("link/schema/a", [b"data"])
+    assert list((tmp_path / "outside" / "schema").iterdir()) == []
+
+
+def test_a_path_of_very_many_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "a/" * 1_500 + "b"
+    with Extraction(Path("out"), [name]) as extraction:
+        extraction.write(name, [b"data"])
+    assert Path("out", name).read_bytes() == b"data"
+    Path("out", name).unlink()
+    os.removedirs(Path("out", name).parent)  # which is too deep for others
+
+
+def test_names_of_many_steps_take_no_more_memory_than_the_names() -> None:
+    names = [f"{number}/" + "a/" * 1_500 + "b" for number in range(200)]
+    tracemalloc.start()
+    try:
+        Extraction(Path("out"), names)
+        assert tracemalloc.get_traced_memory()[1] < 10 * sum(map(len, names))
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("names", [["a", "a b", "a-b", "a/b"], ["c/a/b", "c/a", "c/a.b"]])
+def test_a_file_and_a_folder_of_one_name_are_found_among_names_that_are_alike(
+    names: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(ArchiveError, match="in a folder of that name"):
+        Extraction(tmp_path, names)
+    Extraction(tmp_path, names[:1] + names[2:3])
+
+
+@pytest.mark.parametrize("name", ["mkdir", "hardlink_to", "rmtree"])
+@pytest.mark.parametrize("call", range(4))
+def test_an_interrupt_right_after_a_step_of_extracting_leaves_nothing(
+    name: str, call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner: Any = shutil if name == "rmtree" else Path
+    step, calls = getattr(owner, name), itertools.count()
+
+    def interrupted(*args: Any, **options: Any) -> None:
+        step(*args, **options)
+        if next(calls) == call:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, name, interrupted)
+    with suppress(KeyboardInterrupt), Extraction(tmp_path / "out", ["a", "b/c"]) as extraction:
+        extraction.write("a", [b"data"])
+        extraction.write("b/c", [b"data"])
+    monkeypatch.undo()
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert left == (set() if next(calls) > call else {"out", "out/a", "out/b", "out/b/c"})

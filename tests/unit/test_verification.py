@@ -350,10 +350,15 @@ def test_a_hostile_schema_is_a_fault_and_fetches_nothing(
     assert fault.startswith("Thing-j.json")
 
 
-@pytest.mark.parametrize("schema", [None, "other.json"])
-def test_a_schema_that_is_not_there_is_a_fault(schema: str | None, tmp_path: Path) -> None:
-    file = archive(tmp_path / "a.zip", [{"ID": "1"}], said={"schema": schema})
+def test_a_data_file_without_a_schema_is_a_fault(tmp_path: Path) -> None:
+    file = archive(tmp_path / "a.zip", [{"ID": "1"}], said={"schema": None})
     assert faults(verify(file)) == {"records": ("Thing-j.json: no schema came with it",)}
+
+
+def test_a_schema_that_is_not_there_is_a_fault_of_the_archive(tmp_path: Path) -> None:
+    file = archive(tmp_path / "a.zip", [{"ID": "1"}], said={"schema": "other.json"})
+    (fault,) = faults(verify(file))["archive"]
+    assert "lists no schema of Thing-j.json" in fault
 
 
 def test_a_foreign_archive_is_proven_by_its_crc_alone(tmp_path: Path) -> None:

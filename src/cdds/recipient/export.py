@@ -13,7 +13,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +39,7 @@ from cdds.recipient.digests import check_digests
 from cdds.recipient.extraction import Extraction
 from cdds.recipient.files import ExportFiles, Location, find_files
 from cdds.recipient.lines import faults_last, whole_lines
-from cdds.recipient.listing import MAX_MANIFEST_SIZE, ListedFile, Listing, listed, unlisted
+from cdds.recipient.listing import ListedFile, Listing, listed, max_manifest_size, unlisted
 from cdds.recipient.storage import ExportFile
 from cdds.records.verdict import parse
 from cdds.refusal import Refusal
@@ -54,6 +54,7 @@ Proof: TypeAlias = Literal["first", "end"]
 _NO_LIMITS_GIVEN = Limits()
 _UNKNOWN = None
 _ZIP = b"PK"
+_MAX_SCHEMA_SIZE = 16 * 1024 * 1024
 _RUN = re.compile(r"export-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _ONE_ERROR = (
     "the export cannot be opened: the key is not that of a recipient, or a file was changed, is "
@@ -165,7 +166,7 @@ class Export:
 
         Args:
             folder: where to; made if it is not there.
-            names: which of them; all but the manifest when left out, and the manifest, too.
+            names: which of them; when left out all, and the manifest.
 
         Raises:
             CddsError: as `records`; ExportError where a file cannot be written or is there.
@@ -173,8 +174,8 @@ class Export:
         chosen = self._chosen(names)
         target = Path(folder)
         with Extraction(target, list(chosen)) as extraction:
-            for entry_name, pieces in chosen.items():
-                extraction.write(entry_name, pieces())
+            for entry_name, file in chosen.items():
+                extraction.write(entry_name, self._hashed(file))
             self.prove_messages()
             self._check_unchanged()
         return tuple(target / name for name in chosen)
@@ -215,15 +216,27 @@ class Export:
         file = self._file(name)
         if file.schema is None:
             raise JobError(f"no schema came with {printable(file.entry.name)}")
-        return parse(b"".join(self.data(file.schema)))
+        schema = next(other for other in self.listing.files if other.entry.name == file.schema)
+        if schema.entry.size > _MAX_SCHEMA_SIZE:
+            raise ArchiveError(
+                f"{printable(file.schema)} is larger than {_MAX_SCHEMA_SIZE} bytes, so it is not "
+                "read as a schema"
+            )
+        refusal: Refusal | None = None
+        try:
+            return parse(b"".join(self._proven_data(schema, "first")))
+        except Refusal as caught:
+            refusal = caught.with_traceback(None)
+        raise ArchiveError(f"{printable(file.schema)} is no JSON Schema: {refusal.rule}")
 
     def _listed(self) -> Listing:
         entries = self._archive.entries
         manifest = next((entry for entry in entries if entry.name == NAME), None)
         if manifest is None:
             return unlisted(entries)
-        if manifest.size > MAX_MANIFEST_SIZE:
-            raise ArchiveError(f"{NAME} is larger than {MAX_MANIFEST_SIZE} bytes")
+        most = max_manifest_size(entries)
+        if manifest.size > most:
+            raise ArchiveError(f"{NAME} is larger than {most} bytes, so it is not read")
         listing = listed(b"".join(self._archive.open(manifest)), entries)
         run = _RUN.fullmatch(self.files.stem)
         if run and listing.manifest and run[1] != listing.manifest.get("run_id"):
@@ -231,28 +244,24 @@ class Export:
         return listing
 
     def _file(self, name: str) -> ListedFile:
-        files = self.listing.files
         for told in ("label", "data_file"):
-            for file in files:
+            for file in self.listing.data_files:
                 if getattr(file, told) == name:
                     return file
-        for file in files:
+        for file in self.listing.files:
             if file.entry.name == name:
                 return file
         known = ", ".join(map(printable, self.names)) or "none at all"
         raise JobError(f"the export has no file {printable(name)}; it has {known}")
 
-    def _chosen(self, names: Iterable[str] | None) -> dict[str, Callable[[], Iterator[bytes]]]:
-        """Return how the data of each file to be extracted are read, by the entries' names."""
-        files = self.listing.files if names is None else tuple(map(self._file, names))
-        chosen = {file.entry.name: self._reading(file) for file in files}
-        if names is None and self.manifest is not None:
-            manifest = next(entry for entry in self._archive.entries if entry.name == NAME)
-            chosen[NAME] = lambda: self._archive.open(manifest)
-        return chosen
-
-    def _reading(self, file: ListedFile) -> Callable[[], Iterator[bytes]]:
-        return lambda: self._hashed(file)
+    def _chosen(self, names: Iterable[str] | None) -> dict[str, ListedFile]:
+        """Return the files to be extracted, by the names of their entries."""
+        if names is not None:
+            files = list(map(self._file, names))
+        else:
+            manifest = (entry for entry in self._archive.entries if entry.name == NAME)
+            files = [*self.listing.files, *(ListedFile(entry, NAME) for entry in manifest)]
+        return {file.entry.name: file for file in files}
 
     def _proven_data(self, file: ListedFile, proof: Proof) -> Generator[bytes]:
         if proof == "first" and file.entry.name not in self._proven:

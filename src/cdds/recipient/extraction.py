@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from itertools import pairwise
+from pathlib import Path
 from types import TracebackType
 
 from cdds.errors import ArchiveError, ExportError
@@ -39,8 +40,11 @@ class Extraction:
         _check_folders(names)
         self._folder = folder
         self._numbers = {name: number for number, name in enumerate(names)}
+        # What is made is noted before, for Ctrl-C may come between.
+        self._staging = folder / f".cdds-{secrets.token_hex(8)}"
         self._made: list[Path] = []  # folders, outer ones first
         self._named: list[Path] = []
+        self._written: set[tuple[int, int]] = set()  # devices and numbers of files
 
     def __enter__(self) -> Extraction:
         with self._reporting():
@@ -48,9 +52,9 @@ class Extraction:
                 self._check_free(self._folder / name)
             try:
                 self._make_folder(self._folder)
-                self._staging = Path(tempfile.mkdtemp(prefix=".cdds-", dir=self._folder))
+                self._staging.mkdir(mode=0o700)
             except BaseException:
-                self._remove_folders()
+                self._undo()
                 raise
         return self
 
@@ -64,12 +68,12 @@ class Extraction:
             if error is None:
                 with self._reporting():
                     self._name_all()
+                    shutil.rmtree(self._staging, ignore_errors=True)
         except BaseException:
-            for path in self._named:
-                path.unlink(missing_ok=True)
-            self._leave()
+            self._undo()
             raise
-        self._leave(keeps=error is None)
+        if error is not None:
+            self._undo()
 
     def write(self, name: str, pieces: Iterable[bytes]) -> None:
         """Write one of the files, to its end; an error of `pieces` passes through.
@@ -81,6 +85,7 @@ class Extraction:
         with self._reporting():
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
+            self._written.add(_identity(os.fstat(file)))
             for piece in pieces:
                 with self._reporting():
                     _write(file, piece)
@@ -98,21 +103,19 @@ class Extraction:
             self._make_folder(path.parent)
             self._check_free(path)
             self._named.append(path)
-            try:
-                _rename(self._staged(name), path)
-            except BaseException:
-                self._named.remove(path)
-                raise
+            _rename(self._staged(name), path)
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder and those around it, below the target without following links."""
-        if folder != self._folder and folder.is_symlink():
-            raise ExportError(f"{printable(str(folder))} is a symbolic link; nothing was extracted")
-        if folder.is_dir():
-            return
-        self._make_folder(folder.parent)
-        folder.mkdir(mode=0o700)
-        self._made.append(folder)
+        target_depth = len(self._folder.parts)
+        for step in (*reversed(folder.parents), folder):
+            if len(step.parts) > target_depth and step.is_symlink():
+                raise ExportError(
+                    f"{printable(str(step))} is a symbolic link; nothing was extracted"
+                )
+            if not step.is_dir():
+                self._made.append(step)
+                step.mkdir(mode=0o700)
 
     def _check_free(self, path: Path) -> None:
         if os.path.lexists(path):
@@ -120,12 +123,13 @@ class Extraction:
                 f"{printable(str(path))} is there already, and is left alone; choose another place"
             )
 
-    def _leave(self, *, keeps: bool = False) -> None:
+    def _undo(self) -> None:
+        """Remove what was made, and nothing that somebody else has put there."""
+        for path in self._named:
+            with suppress(OSError):
+                if _identity(path.lstat()) in self._written:
+                    path.unlink()
         shutil.rmtree(self._staging, ignore_errors=True)
-        if not keeps:
-            self._remove_folders()
-
-    def _remove_folders(self) -> None:
         for folder in reversed(self._made):
             with suppress(OSError):  # somebody else has put something there
                 folder.rmdir()
@@ -140,13 +144,17 @@ class Extraction:
             ) from error
 
 
-def _check_folders(names: Collection[str]) -> None:
-    folders = {str(folder) for name in names for folder in PurePosixPath(name).parents}
-    for name in names:
-        if name in folders:
+def _check_folders(names: Iterable[str]) -> None:
+    # What is below a folder comes right behind it: names hold nothing that sorts before NUL.
+    for name, next_name in pairwise(sorted(names, key=lambda name: name.replace("/", "\0"))):
+        if next_name.startswith(f"{name}/"):
             raise ArchiveError(
                 f"the archive has a file {printable(name)} and files in a folder of that name"
             )
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _write(file: int, data: bytes) -> None:

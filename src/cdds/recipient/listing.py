@@ -7,9 +7,9 @@ CRC-32 alone. A manifest that does not fit the archive refuses all of it.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -19,10 +19,12 @@ from cdds.archive import ArchivedEntry, BlockOffsets
 from cdds.errors import ArchiveError
 from cdds.location import printable
 from cdds.manifest import FORMAT_VERSION, NAME
+from cdds.records.verdict import parse
+from cdds.refusal import Refusal
 
-MAX_MANIFEST_SIZE = 256 * 1024 * 1024
-"""The most bytes of a manifest: enough for some 5 TB of records."""
-
+_MAX_SIZE = 256 * 1024 * 1024  # enough for some 5 TB of records
+_ALWAYS_READ = 16 * 1024 * 1024
+_DATA_FOR_EACH_BYTE = 4096  # a deflate block takes some 30 bytes in a manifest
 _FORMAT = "cdds-manifest"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -93,6 +95,15 @@ class Listing:
         return tuple(file for file in self.files if file.data_file is not None)
 
 
+def max_manifest_size(entries: Iterable[ArchivedEntry]) -> int:
+    """Return the most bytes of a manifest that is read, for it becomes twenty times larger.
+
+    A large one belongs to much data: what is compressed a thousandfold shall not fill the memory.
+    """
+    data_size = sum(entry.size for entry in entries if entry.name != NAME)
+    return min(_MAX_SIZE, _ALWAYS_READ + data_size // _DATA_FOR_EACH_BYTE)
+
+
 def unlisted(entries: Iterable[ArchivedEntry]) -> Listing:
     """Return the files of an archive without a manifest."""
     files = (ListedFile(entry, entry.name) for entry in entries if not entry.is_folder)
@@ -109,18 +120,21 @@ def listed(data: bytes, entries: Iterable[ArchivedEntry]) -> Listing:
     Raises:
         ArchiveError: it is no manifest, of a later version, or does not fit the entries.
     """
-    manifest = _parsed(data)
+    manifest, document = _parsed(data)
     said = {file.name: file for file in manifest.files}
-    found = {entry.name: entry for entry in entries if entry.name != NAME}
+    found = {entry.name: entry for entry in entries if entry.name != NAME and not entry.is_folder}
     _check_same_names(said, found, len(manifest.files))
     files = tuple(_listed_file(said[name], entry, manifest.job_id) for name, entry in found.items())
-    return Listing(json.loads(data), files)
+    listing = Listing(document, files)
+    _check_data_files(listing.data_files, said)
+    return listing
 
 
-def _parsed(data: bytes) -> _Manifest:
+def _parsed(data: bytes) -> tuple[_Manifest, Mapping[str, Any]]:
     try:
         manifest = msgspec.json.decode(data, type=_Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = parse(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refusal):
         raise _no_manifest() from None
     if manifest.format != _FORMAT:
         raise _no_manifest()
@@ -129,7 +143,7 @@ def _parsed(data: bytes) -> _Manifest:
             f"the export is of format {manifest.format_version}, and this version of cdds reads up "
             f"to {FORMAT_VERSION}; install a later one"
         )
-    return manifest
+    return manifest, document
 
 
 def _no_manifest() -> ArchiveError:
@@ -147,6 +161,21 @@ def _check_same_names(
     for name in said:
         if name not in found:
             raise ArchiveError(f"the archive lacks {printable(name)}, which the manifest lists")
+
+
+def _check_data_files(files: Sequence[ListedFile], said: Mapping[str, _File]) -> None:
+    """Make sure that each is the only one of its names, and came with its schema."""
+    for names in ([file.label for file in files], [file.data_file for file in files]):
+        for name, count in Counter(names).items():
+            if count > 1:
+                raise ArchiveError(f"the manifest lists two data files {printable(str(name))}")
+    for file in files:
+        if file.schema is not None and (
+            file.schema not in said or said[file.schema].data_file is not None
+        ):
+            raise ArchiveError(
+                f"the manifest lists no schema of {printable(file.entry.name)} where it says"
+            )
 
 
 def _listed_file(said: _File, entry: ArchivedEntry, job_id: str) -> ListedFile:
