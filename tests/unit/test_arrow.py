@@ -582,11 +582,11 @@ from cdds.recipient.arrow import ArrowConverter
 corpus, *targets = sys.argv[1:]
 converter = ArrowConverter(INTERACTION.files[0].schema, data_file="interaction")
 data = open(corpus, "rb").read()
-for times, target in zip((3, 20), targets):
+for times, target in zip((10, 30), targets):
     converter.to_parquet((data for _ in range(times)), target)
     print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 """
-"""Prints the peak of memory in KiB after 30 MB of records are written, and then 200 MB."""
+"""Prints the peak of memory in KiB after 100 MB of records are written, and then 300 MB."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it is read from /proc")
