@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import attrs
 import messages as by_hand
 import pytest
 from cryptography import x509
@@ -34,6 +35,7 @@ from hypothesis import strategies as st
 
 from cdds.crypto import Envelope, ber, inspect_message
 from cdds.crypto.algorithms import KeyTransportIdentifier
+from cdds.crypto.decryption import PrivateKeys
 from cdds.crypto.message import MAX_RECIPIENTS, EncryptedMessage
 from cdds.crypto.private_keys import RsaKey
 from cdds.crypto.unwrapping import MAX_TRIES
@@ -871,3 +873,25 @@ def test_nothing_secret_is_shown(holders: Holders) -> None:
 def test_errors_are_of_the_tree() -> None:
     assert issubclass(DecryptionError, CddsError)
     assert not issubclass(DecryptionError, MessageError)
+
+
+def test_what_takes_the_place_of_a_content_key_is_the_same_whenever_the_message_comes(
+    holders: Any,
+) -> None:
+    envelope = Envelope(holders[0].certificate, key_transport="oaep")
+    header = inspect_message(b"".join(envelope.encrypt([b"content"])))
+
+    def made_up(key: Any, wrapped: bytes) -> bytes:
+        (recipient,) = header.recipients
+        changed = attrs.evolve(recipient, encrypted_key=wrapped)
+        found = PrivateKeys.loaded(key, (), None, ()).content_key(
+            attrs.evolve(header, recipients=(changed,))
+        )
+        assert found.is_wrong
+        return found.key
+
+    wrapped, other = bytes(256), bytes(255) + b"\1"
+    first = made_up(holders[0].key, wrapped)
+    assert len(first) == 32
+    assert first == made_up(holders[0].key, wrapped)
+    assert len({first, made_up(holders[0].key, other), made_up(holders[1].key, wrapped)}) == 3

@@ -13,6 +13,7 @@ Its names, output and exit codes are a contract:
              cannot be written it is done all the same, as the message says;
              and what `cat` and `decrypt --raw -` have printed before remains printed
     2        wrong usage: an unknown or missing option, or a value that cannot be read as its kind
+    3        from `cdds verify` alone: the export is not sound
     130      stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP), and nothing is left of it
 
 Whether a value makes sense (a split size within its limits, a certificate that suits) is judged by

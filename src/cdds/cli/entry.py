@@ -1,8 +1,7 @@
 """`main`: from the words of a command to its exit code.
 
 Place: the top of the command line. Each command is a file beside this one, and adds itself to the
-parser. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 from `cdds verify` alone when the
-export is not sound, 128 and the signal's number when stopped.
+parser, and may return an exit code of its own.
 """
 
 from __future__ import annotations

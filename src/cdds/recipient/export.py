@@ -140,7 +140,8 @@ class Export:
         """Yield the data of a file in the archive, in pieces of any size.
 
         Args:
-            name: one of `names`, a data file's name in its dataset, or the name of any entry.
+            name: one of `names`, a data file's name in its dataset, or the name of any entry but
+                the manifest, which is `manifest`.
             proof: as for `records`; with ``"end"``, the last piece comes when all are proven.
 
         Raises:
