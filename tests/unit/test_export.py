@@ -242,6 +242,21 @@ def test_records_are_what_json_says(
         assert list(export.records("a.json", proof="end")) == expected
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_an_interrupted_copy_goes_on_where_it_was(
+    form: tuple[str, str], tmp_path: Path, certificate: Path, key: Path
+) -> None:
+    """From any byte on, without reading what is before it; any other byte is refused."""
+    files = exported(tmp_path, certificate, form=form)
+    with opened(*files, key=key) as export:
+        data = b"".join(export.data(NAME))
+        for start in (0, 1, len(data) // 3, len(data) - 1, len(data)):
+            assert b"".join(export.iter_unverified(NAME, start=start)) == data[start:]
+        for start in (-1, len(data) + 1):
+            with pytest.raises(JobError, match=f"no byte {start}"):
+                b"".join(export.iter_unverified(NAME, start=start))
+
+
 def test_an_integer_of_any_size_and_half_a_surrogate_pair_are_kept(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.json", f'{{"a":{10**40}}}\n\n{{"b":"\\ud800"}}\n')

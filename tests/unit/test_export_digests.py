@@ -26,7 +26,7 @@ from cdds.recipient.digests import (
     parse_digests,
 )
 from cdds.recipient.files import find_files
-from cdds.recipient.storage import LocalFile
+from cdds.recipient.local_files import LocalFile
 
 Judge: TypeAlias = Callable[[str], str]
 Issue: TypeAlias = Callable[..., x509.Certificate]

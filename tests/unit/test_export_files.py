@@ -483,6 +483,7 @@ def test_short_answers_and_failures_of_a_store_are_errors(monkeypatch: pytest.Mo
 
         with find_files(f"memory://{root}/message") as files, monkeypatch.context() as patched:
             patched.setattr(MemoryFileSystem, "cat_file", answered)
+            patched.setattr("cdds.recipient.remote_files._PAUSES", (0, 0))
             with pytest.raises(error, match=told) as caught:
                 files.parts[0].read(1, 8)
         assert "secret" not in str(caught.value)

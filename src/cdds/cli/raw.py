@@ -64,7 +64,7 @@ def _standard_input() -> AbstractContextManager[MessageSource]:
 @contextmanager
 def _file(location: str) -> Iterator[MessageSource]:
     from cdds.crypto.recognition import READ_SIZE
-    from cdds.recipient.storage import located
+    from cdds.recipient.locating import located
 
     folder, name = located(location, {})
     file = folder.entry(name).open(True)

@@ -157,6 +157,30 @@ class Export:
         """
         return self._proven_data(file, "end")
 
+    def iter_unverified(self, name: str, *, start: int = 0) -> Iterator[bytes]:
+        """Yield the data of a file from a byte on, in pieces; nothing of them is proven.
+
+        Where messages and archive are this library's, what is before that byte is not read, so an
+        interrupted copy goes on where it was. What has come so far may be anything until the
+        whole of it has been compared with the digest in `listing`.
+
+        Args:
+            name: as for `data`.
+            start: the first byte that is wanted.
+
+        Raises:
+            CddsError: as `records`; JobError where the data have no such byte.
+
+        >>> with open("Interaction.jsonl", "ab") as copy:
+        ...     copy.writelines(export.iter_unverified("Interaction", start=copy.tell()))
+        """
+        file = self._file(name)
+        if not 0 <= start <= file.entry.size:
+            raise JobError(f"{printable(file.entry.name)} has no byte {start}")
+        offsets = file.block_offsets if self._is_direct else None
+        with _telling(self.files, self._contents):
+            yield from self._archive.open(file.entry, block_offsets=offsets, start=start)
+
     def extract(
         self, folder: str | os.PathLike[str], names: Iterable[str] | None = None
     ) -> tuple[Path, ...]:

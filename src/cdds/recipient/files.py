@@ -20,6 +20,7 @@ import attrs
 from cdds.errors import ExportError, ExportIncomplete, JobError
 from cdds.location import printable
 from cdds.recipient.digests import MAX_DIGESTS_SIZE, parse_digests, read_whole
+from cdds.recipient.locating import located
 from cdds.recipient.naming import (
     DIGESTS_SUFFIX,
     SIGNATURE_SUFFIX,
@@ -28,7 +29,7 @@ from cdds.recipient.naming import (
     missing_names,
     part_name,
 )
-from cdds.recipient.storage import Entry, ExportFile, Folder, find, located
+from cdds.recipient.storage import Entry, ExportFile, Folder, find
 
 Location: TypeAlias = "str | os.PathLike[str]"
 
