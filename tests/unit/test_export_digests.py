@@ -19,12 +19,8 @@ from hypothesis import strategies as st
 
 from cdds.crypto import Signer
 from cdds.errors import ExportError, SignatureError
-from cdds.recipient.digests import (
-    MAX_DIGESTS_SIZE,
-    check_digests,
-    check_signature,
-    parse_digests,
-)
+from cdds.recipient.digest_file import MAX_DIGESTS_SIZE, parse_digests
+from cdds.recipient.digests import check_digests, check_signature
 from cdds.recipient.files import find_files
 from cdds.recipient.local_files import LocalFile
 

@@ -19,7 +19,7 @@ import attrs
 
 from cdds.errors import ExportError, ExportIncomplete, JobError
 from cdds.location import printable
-from cdds.recipient.digests import MAX_DIGESTS_SIZE, parse_digests, read_whole
+from cdds.recipient.digest_file import MAX_DIGESTS_SIZE, parse_digests
 from cdds.recipient.locating import located
 from cdds.recipient.naming import (
     DIGESTS_SUFFIX,
@@ -105,7 +105,7 @@ def find_files(
     parts, digests, signature = _sorted(folder, [entry for _, entry in given])
     with ExitStack() as opened:
         digests_file = _opened(opened, digests) if digests else None
-        digests_data = read_whole(digests_file, MAX_DIGESTS_SIZE) if digests_file else b""
+        digests_data = digests_file.whole(MAX_DIGESTS_SIZE) if digests_file else b""
         named = parse_digests(digests_data, digests_file.where) if digests_file else {}
         ordered = _found(folder, parts, tuple(named), digests.where if digests else "")
         files = ExportFiles(

@@ -16,7 +16,13 @@ from typing import Protocol, TypeGuard
 
 import attrs
 
-from cdds.errors import CddsError, ExportError, ExportUnavailable, MissingDependency
+from cdds.errors import (
+    CddsError,
+    ExportError,
+    ExportIncomplete,
+    ExportUnavailable,
+    MissingDependency,
+)
 from cdds.location import printable, shown
 
 _FINAL = frozenset(
@@ -105,6 +111,17 @@ class ExportFile(ABC):
         for offset in range(0, self.size, size):
             yield self.read(offset, min(size, self.size - offset))
         self.check_unchanged()
+
+    def whole(self, most: int) -> bytes:
+        """Return what is in the file, which shall be small.
+
+        Raises:
+            ExportIncomplete: it has more than `most` bytes.
+            ExportError: it cannot be read, or was changed meanwhile.
+        """
+        if self.size > most:
+            raise ExportIncomplete(f"{self.where} is larger than {most} bytes, so it is not read")
+        return b"".join(self.pieces(most))
 
     @abstractmethod
     def check_unchanged(self) -> None:
