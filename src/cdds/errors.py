@@ -160,12 +160,15 @@ class RecordError(SourceError):
 
 
 class TooManyRejects(RecordError):
-    """More records were rejected than the job allows; `reject` is the one that broke the limit."""
+    """More records were rejected than the job allows; `reject` is the one that broke the limit.
+
+    However many it allows, a manifest lists 12 MiB of them: some 60,000.
+    """
 
     def __str__(self) -> str:
         return (
-            "more records are invalid than max_rejects allows, so nothing was exported; "
-            f"one of them: {self.reject}"
+            "more records are invalid than max_rejects allows, or than a manifest can list, so "
+            f"nothing was exported; one of them: {self.reject}"
         )
 
 

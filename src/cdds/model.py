@@ -446,7 +446,8 @@ class Job:
         split_size: the most bytes of one ZIP segment, before sealing adds about 35 % to it;
             an int or a text such as ``"100 MB"``; None for one file.
         on_invalid: whether an invalid record fails the run or is left out and listed.
-        max_rejects: how many records may be left out before the run fails.
+        max_rejects: how many records may be left out before the run fails; it fails too for some
+            60,000, which is what a manifest can list.
         validate: False passes lines on unread, as far as the selection allows it.
         level: compress for speed or for size.
         match_case: False takes a field whose name differs only in case from a property of the

@@ -7,6 +7,7 @@ the gate is, it must agree with them about every line, in whatever company the l
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import logging
 import pickle
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import attrs
+import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -29,6 +31,7 @@ from cdds.datasets import BUILTIN
 from cdds.errors import JobError, RecordError, TooManyRejects
 from cdds.model import DataFile, Dataset, Job, Timeframe
 from cdds.protocols import Lines
+from cdds.recipient.listing import max_manifest_size
 from cdds.records import Gate, KeySet, Tally
 from cdds.reject import Reject
 
@@ -1034,6 +1037,21 @@ def test_a_reject_says_where_the_record_stands_and_which_rule_it_breaks(
     rules = [reject.rule for reject in outcome.tally.rejects]
     assert rules[:2] == ["its type must be integer", "ID is required and missing"]
     assert all("things.jsonl:" in str(reject) for reject in outcome.tally.rejects)
+
+
+@given(st.text(max_size=100), st.text(max_size=300))
+@settings(max_examples=5)
+def test_a_manifest_that_lists_all_rejects_is_one_that_is_read(key: str, origin: str) -> None:
+    """However many the job allows."""
+    tally = Tally("reject", max_rejects=2**62)
+    listed = 0
+    with pytest.raises(TooManyRejects):
+        for position in itertools.count(10**9):
+            tally.reject(Reject("interaction", origin, position, "a rule" * 10, "IXNID", key), 0)
+            listed += 1
+    assert listed == len(tally.rejects) > 9_000
+    text = orjson.dumps([attrs.asdict(reject) for reject in tally.rejects])
+    assert len(text) < max_manifest_size([]) * 0.8
 
 
 @given(st.lists(st.booleans(), max_size=12), st.integers(0, 12), st.lists(st.integers(1, 4)))

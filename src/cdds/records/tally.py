@@ -5,14 +5,20 @@ Place: filled by the gates, read by the exporter for the manifest and the result
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from threading import Lock
+
+import attrs
 
 from cdds.errors import RecordError, TooManyRejects
 from cdds.model import OnInvalid
 from cdds.records.drift import FieldCounts
 from cdds.reject import Reject
+
+_MOST_LISTED = 12 * 1024 * 1024
+"""The most bytes of rejects in a manifest: readers take 16 MiB of one, however few the data are."""
 
 
 class Tally:
@@ -24,6 +30,7 @@ class Tally:
         self._lock = Lock()
         self._records: Counter[str] = Counter()
         self._rejects: list[tuple[int, Reject]] = []
+        self._listed = 0  # bytes
         self._unknown: dict[str, FieldCounts] = {}
         self._left: dict[str, FieldCounts] = {}
         self.undated = 0
@@ -53,14 +60,16 @@ class Tally:
         """Take note of an invalid record; `order` is the number of its data file.
 
         Raises:
-            RecordError: the run shall fail for it, or it is one too many.
+            RecordError: the run shall fail for it, or it is one too many: for the job, or for a
+                manifest that can be read.
         """
         if self._on_invalid == "fail":
             raise RecordError(
                 reject, "correct it, or export with on_invalid='reject' to leave it out"
             )
         with self._lock:
-            if len(self._rejects) >= self._max_rejects:
+            self._listed += len(json.dumps(attrs.asdict(reject)))
+            if len(self._rejects) >= self._max_rejects or self._listed > _MOST_LISTED:
                 raise TooManyRejects(reject)
             self._rejects.append((order, reject))
 
