@@ -5,6 +5,7 @@ Place: made by `contents` when all data files are packed. A value in, bytes out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import accumulate
@@ -69,7 +70,10 @@ def manifest(
     }
     if tally.exported_unknown_fields:
         document["unknown_fields"] = tally.exported_unknown_fields
-    return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+    try:
+        return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:  # a lone surrogate in a name, which only an escape can say
+        return json.dumps(document).encode() + b"\n"
 
 
 def _summary(entry: PackedEntry) -> dict[str, Any]:

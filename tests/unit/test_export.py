@@ -364,6 +364,27 @@ def test_files_under_the_name_of_another_run_are_refused(small: Path, key: Path)
     assert isinstance(outcome([other], key), DecryptionError)
 
 
+def test_a_manifest_may_tell_of_any_name_of_the_schema(
+    tmp_path: Path, certificate: Path, key: Path
+) -> None:
+    """Also of half a surrogate pair, which is no UTF-8."""
+    name = "\ud800"
+    schema = {"type": "object", "properties": {name: {"type": "integer"}}}
+    thing = cdds.DataFile(name="thing", label="Thing", schema=schema)
+    lines = tmp_path / "things.jsonl"
+    lines.write_text('{"\\ud800": "no number"}\n{"\\ud800": 1}\n')
+    job = cdds.Job(dataset=cdds.Dataset("Things", (thing,)), on_invalid="reject")
+    exporter = cdds.Exporter(
+        sink=cdds.sinks.LocalSink(tmp_path / "to"), envelope=Envelope([certificate])
+    )
+    result = exporter.run(job, cdds.sources.JsonLines(thing=lines))
+    with opened(tmp_path / "to" / result.artifacts[0].name, key=key) as export:
+        assert export.manifest is not None
+        assert [reject["field"] for reject in export.manifest["rejects"]] == [name]
+        assert list(export.records("Thing")) == [{name: 1}]
+        assert export.schema("Thing") == schema
+
+
 def manifest_of(files: Mapping[str, Any], /, **changed: Any) -> bytes:
     listed = [{"name": name, "bytes": size, "sha256": "0" * 64} for name, size in files.items()]
     said = {"format": "cdds-manifest", "format_version": 1, "job_id": "job", "files": listed}

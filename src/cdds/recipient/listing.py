@@ -132,9 +132,9 @@ def listed(data: bytes, entries: Iterable[ArchivedEntry]) -> Listing:
 
 def _parsed(data: bytes) -> tuple[_Manifest, Mapping[str, Any]]:
     try:
-        manifest = msgspec.json.decode(data, type=_Manifest)
         document = parse(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refusal):
+        manifest = msgspec.convert(document, _Manifest)
+    except (msgspec.ValidationError, RecursionError, Refusal):
         raise _no_manifest() from None
     if manifest.format != _FORMAT:
         raise _no_manifest()
