@@ -243,6 +243,23 @@ def test_a_missing_part_is_told_by_its_name(
     assert_nothing_here()
 
 
+def test_one_plain_zip_of_all_of_the_export(
+    run: Run, split: Given, key: Words, judge: Callable[[str], str]
+) -> None:
+    stem = split.files[0].name.partition(".")[0]
+    printed = run("decrypt", split.files[1], *key, "--zip", "--to", "new/folder").data.decode()
+    assert printed == f"new/folder/{stem}.zip\n"
+    assert [path.name for path in Path("new/folder").iterdir()] == [f"{stem}.zip"]
+    subprocess.run([judge("7zz"), "x", "-bd", "-oout", printed.strip()], check=True)
+    assert files(Path("out")).keys() == split.names
+    assert files(Path("out"))["Interaction-job.json"] == split.records
+
+    told = json.loads(run("decrypt", *split.files, *key, "--zip", "--json").data)
+    assert told == {"extracted": [{"name": f"{stem}.zip", "path": f"{stem}.zip"}]}
+    refusal = run("decrypt", *split.files, *key, "--zip").refusal
+    assert "is there already" in refusal
+
+
 # --- cat ------------------------------------------------------------------------------------------
 
 
@@ -365,7 +382,7 @@ def test_a_password_that_is_missing_or_wrong_is_refused(
         ["decrypt", "x", "--key", "k", "--raw", "-", "--to", "d"],
         ["decrypt", "x", "--key", "k", "--raw", "-", "--json"],
         ["decrypt", "x", "--key", "k", "--raw", "a", "--raw", "b"],
-        ["decrypt", "x", "--key", "k", "--zip"],
+        ["decrypt", "x", "--key", "k", "--raw", "-", "--zip"],
         ["cat", "x", "--key", "k"],
         ["cat", "x", "--name", "Interaction"],
         ["cat", "x", "--key", "k", "--name", "a", "--name", "b"],

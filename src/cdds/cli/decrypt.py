@@ -1,6 +1,6 @@
 """`cdds decrypt`: the files of an export, proven, or the content of one message as it is.
 
-Place: a command, over `cdds.Export.extract`; the content as it is comes from `raw`.
+Place: a command, over `cdds.Export.extract` and `to_zip`; the content as it is comes from `raw`.
 """
 
 from __future__ import annotations
@@ -18,18 +18,25 @@ from cdds.location import printable
 if TYPE_CHECKING:
     import argparse
 
+    from cdds.recipient import Export
+
 
 def add_to(commands: Any) -> None:
     """Add the command."""
     decrypt = add_command(commands, "decrypt", _run, "extract the files of a sealed export")
     decrypt.description = (
-        "Extract the files of an export, and print their paths. They get their names when all of "
-        "them are proven; no file is ever overwritten."
+        "Extract the files of an export, or all of it as one ZIP file, and print their paths. They "
+        "get their names when all of them are proven; no file is ever overwritten."
     )
     add_opening_options(decrypt)
     group = decrypt.add_argument_group("where to")
     group.add_argument(
         "--to", metavar="DIR", type=Path, action=Once, help="folder (default: the current one)"
+    )
+    group.add_argument(
+        "--zip",
+        action="store_true",
+        help="instead of its files: write the whole archive into the folder, as one plain ZIP file",
     )
     group.add_argument(
         "--raw",
@@ -47,8 +54,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.raw is None:
         _extract(options)
         return
-    if options.to is not None or options.json:
-        options.usage_error("--raw goes with neither --to nor --json")
+    if options.to is not None or options.zip or options.json:
+        options.usage_error("--raw goes with none of --to, --zip and --json")
     if len(options.files) > 1:
         options.usage_error("--raw takes one FILE, for it is one message")
     write_content(options)
@@ -59,8 +66,15 @@ def _extract(options: argparse.Namespace) -> None:
         options.usage_error("FILE can be - with --raw alone; an export is found by its files")
     folder = options.to or Path()
     with stoppable(), opened_export(options) as export:
-        paths = export.extract(folder)
+        paths = (_zipped(export, folder),) if options.zip else export.extract(folder)
     told = [{"name": str(path.relative_to(folder)), "path": str(path)} for path in paths]
     names = "\n".join(printable(str(path)) for path in paths)
     text = as_json({"extracted": told}) if options.json else names
     say_result(text, f"the files are in {printable(str(folder))}")
+
+
+def _zipped(export: Export, folder: Path) -> Path:
+    """Write an export as one file, and return its path."""
+    path = folder / f"{export.files.stem}.zip"
+    export.to_zip(path)
+    return path

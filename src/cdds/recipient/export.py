@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import re
+import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -52,6 +53,8 @@ Proof: TypeAlias = Literal["first", "end"]
 """When data are proven: before the first byte is given out, or before the last one is."""
 
 _NO_LIMITS_GIVEN = Limits()
+_WERE_CHECKED = Limits(entries=sys.maxsize, directory=sys.maxsize, ratio=sys.maxsize)
+"""For an archive whose entries are those of one that kept to its limits."""
 _UNKNOWN = None
 _ZIP = b"PK"
 _MAX_SCHEMA_SIZE = 16 * 1024 * 1024
@@ -181,6 +184,25 @@ class Export:
             self._check_unchanged()
         return tuple(target / name for name in chosen)
 
+    def to_zip(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole archive as one plain ZIP file, neither sealed nor split.
+
+        All data are copied as they are compressed. What is not split comes byte for byte. The file
+        gets its name when what it holds is proven; whatever fails, nothing is left.
+
+        Args:
+            path: the file, which must not be there yet; folders are made.
+
+        Raises:
+            CddsError: as `records`; ExportError where the file cannot be written or is there.
+        """
+        target = Path(path).absolute()
+        with Extraction(target.parent, [target.name]) as extraction:
+            extraction.write(target.name, self._joined())
+            self._prove_written(extraction.staged(target.name))
+            self.prove_messages()
+            self._check_unchanged()
+
     def to_arrow(self, name: str, *, proof: Proof = "first") -> Any:
         """Return the records of a data file as a `pyarrow.RecordBatchReader`.
 
@@ -281,24 +303,28 @@ class Export:
         if held is not None:
             yield held
 
+    def _joined(self) -> Iterator[bytes]:
+        with _telling(self.files, self._contents):
+            yield from self._archive.joined()
+
+    def _prove_written(self, path: Path) -> None:
+        """Make sure that an archive in a file has the files of this one, and all their data."""
+        with find_files(path) as written, _telling(self.files, self._contents):
+            archive = Archive(written.parts, _WERE_CHECKED)
+            entries = {entry.name: entry for entry in archive.entries}
+            for name, file in self._chosen(None).items():
+                if name not in entries:
+                    raise ArchiveError("the directory was changed while it was read")
+                data = archive.open(entries[name], block_offsets=file.block_offsets)
+                for _ in _held_against_digest(file, data):
+                    pass
+
     def _hashed(self, file: ListedFile) -> Generator[bytes]:
         """Yield data, the last piece only where the digest is right."""
-        digest = hashlib.sha256()
         offsets = file.block_offsets if self._is_direct else None
-        held: bytes | None = None
         with _telling(self.files, self._contents):
-            for piece in self._archive.open(file.entry, block_offsets=offsets):
-                if held is not None:
-                    yield held
-                digest.update(piece)
-                held = piece
-            if file.sha256 not in {None, digest.hexdigest()}:
-                raise ArchiveError(
-                    f"{printable(file.entry.name)}: the SHA-256 of its data is not the one that "
-                    "the manifest says; fetch the export again"
-                )
-        if held is not None:
-            yield held
+            data = self._archive.open(file.entry, block_offsets=offsets)
+            yield from _held_against_digest(file, data)
 
     def prove_messages(self) -> None:
         """Make sure, once, that no message that is authenticated was changed.
@@ -462,6 +488,24 @@ def _verify(contents: Iterable[RangedContent]) -> None:
     for content in contents:
         if content.header.is_authenticated:
             content.verify()
+
+
+def _held_against_digest(file: ListedFile, data: Iterable[bytes]) -> Generator[bytes]:
+    """Yield data, the last piece only where their digest is the one that the manifest says."""
+    digest = hashlib.sha256()
+    held: bytes | None = None
+    for piece in data:
+        if held is not None:
+            yield held
+        digest.update(piece)
+        held = piece
+    if file.sha256 not in {None, digest.hexdigest()}:
+        raise ArchiveError(
+            f"{printable(file.entry.name)}: the SHA-256 of its data is not the one that the "
+            "manifest says; fetch the export again"
+        )
+    if held is not None:
+        yield held
 
 
 def _records(pieces: Iterable[bytes], file: ListedFile) -> Iterator[dict[str, Any]]:

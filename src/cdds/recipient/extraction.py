@@ -81,7 +81,7 @@ class Extraction:
         Raises:
             ExportError: it cannot be written.
         """
-        path = self._staged(name)
+        path = self.staged(name)
         with self._reporting():
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
@@ -94,7 +94,8 @@ class Extraction:
         finally:
             os.close(file)
 
-    def _staged(self, name: str) -> Path:
+    def staged(self, name: str) -> Path:
+        """Return where one of the files is until it gets its name, for who proves what it holds."""
         return self._staging / str(self._numbers[name])
 
     def _name_all(self) -> None:
@@ -103,7 +104,7 @@ class Extraction:
             self._make_folder(path.parent)
             self._check_free(path)
             self._named.append(path)
-            _rename(self._staged(name), path)
+            _rename(self.staged(name), path)
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder and those around it, below the target without following links."""
