@@ -372,10 +372,27 @@ def test_a_password_that_is_missing_or_wrong_is_refused(
     assert_nothing_here()
 
 
+def test_without_a_key_a_sealed_export_is_refused_and_any_other_opens(
+    run: Run, whole: Given, key: Words
+) -> None:
+    commands: list[Words] = [["cat", "--name", "Interaction"], ["decrypt", "--to", "out"]]
+    for name, *words in commands:
+        assert "needs a private key" in run(name, *whole.files, *words).refusal
+    assert_nothing_here()
+
+    run("decrypt", *whole.files, *key, "--zip", "--to", "plain").data  # noqa: B018
+    (plain,) = Path("plain").iterdir()
+    assert run("cat", plain, "--name", "Interaction").data == whole.records
+    run("decrypt", plain, "--to", "out").data  # noqa: B018
+    assert files(Path("out")).keys() == whole.names
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        ["decrypt", "x"],
+        ["decrypt", "x", "--raw", "-"],
+        ["decrypt", "x", "--cert", "c"],
+        ["decrypt", "x", "--password-file", "p"],
         ["decrypt", "--key", "k"],
         ["decrypt", "-", "--key", "k"],
         ["decrypt", "x", "y", "--key", "k", "--raw", "-"],
@@ -384,7 +401,7 @@ def test_a_password_that_is_missing_or_wrong_is_refused(
         ["decrypt", "x", "--key", "k", "--raw", "a", "--raw", "b"],
         ["decrypt", "x", "--key", "k", "--raw", "-", "--zip"],
         ["cat", "x", "--key", "k"],
-        ["cat", "x", "--name", "Interaction"],
+        ["cat", "x", "--name", "Interaction", "--cert", "c"],
         ["cat", "x", "--key", "k", "--name", "a", "--name", "b"],
         ["cat", "x", "--key", "k", "--name", "a", "--proof", "never"],
     ],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    cat = add_command(commands, "cat", _run, "print the records of a sealed export")
+    cat = add_command(commands, "cat", _run, "print the records of an export")
     cat.description = "Print the records of a data file of an export, as JSON Lines."
     add_opening_options(cat)
     group = cat.add_argument_group("what is printed")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    decrypt = add_command(commands, "decrypt", _run, "extract the files of a sealed export")
+    decrypt = add_command(commands, "decrypt", _run, "extract the files of an export")
     decrypt.description = (
         "Extract the files of an export, or all of it as one ZIP file, and print their paths. They "
         "get their names when all of them are proven; no file is ever overwritten."
@@ -58,6 +58,8 @@ def _run(options: argparse.Namespace) -> None:
         options.usage_error("--raw goes with none of --to, --zip and --json")
     if len(options.files) > 1:
         options.usage_error("--raw takes one FILE, for it is one message")
+    if not options.keys:
+        options.usage_error("--raw takes a --key, for it is an encrypted message")
     write_content(options)
 
 

@@ -1,6 +1,6 @@
 """What opens an export, given as words: its files, the keys, their password and certificates.
 
-Place: between the commands of a recipient and `cdds.open_export`.
+Place: between the commands of a recipient and what opens or verifies an export.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def add_opening_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         dest="keys",
         action="append",
-        required=True,
-        help="private key: PKCS#1, PKCS#8 or PKCS#12, in PEM or DER; may be repeated, as after a "
-        "rotation",
+        default=[],
+        help="private key of a sealed export: PKCS#1, PKCS#8 or PKCS#12, in PEM or DER; may be "
+        "repeated, as after a rotation",
     )
     group.add_argument(
         "--password-file",
@@ -64,13 +64,16 @@ def opened_export(options: argparse.Namespace) -> Export:
 
 
 def keys_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what opens messages, as arguments of `cdds.open_export` and `Envelope.decrypt`.
+    """Return what opens messages, as arguments of whatever takes `keys`.
 
     Raises:
         JobError: the file with the password holds none.
         OSError: it cannot be read.
+        SystemExit: there is a password or a certificate, and no key: wrong usage.
     """
     path = options.password_file
+    if not options.keys and (path is not None or options.certificates):
+        options.usage_error("--password-file and --cert go with --key")
     return {
         "keys": options.keys,
         "password": None if path is None else password_of_file(path),
