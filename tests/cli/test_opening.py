@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -387,6 +388,28 @@ def test_without_a_key_a_sealed_export_is_refused_and_any_other_opens(
     assert files(Path("out")).keys() == whole.names
 
 
+@pytest.mark.parametrize("words", [["cat", "--name", "Interaction"], ["decrypt"]])
+def test_authentication_that_is_demanded_comes_from_the_cipher_or_the_signer(
+    run: Run, key: Words, rsa_key_and_certificate: tuple[Path, Path], tmp_path: Path, words: Words
+) -> None:
+    certificate = rsa_key_and_certificate[1]
+    signer = cdds.Signer.load(rsa_key_and_certificate[0], certificate)
+    in_cbc = given_export(tmp_path / "cbc", certificate)
+    in_gcm = given_export(tmp_path / "gcm", certificate, cipher="aes-256-gcm")
+    signed = given_export(tmp_path / "signed", certificate, signer=signer)
+    demand: Words = [*words[1:], *key, "--require-authenticated"]
+
+    refusal = run(words[0], *in_cbc.files, *demand).refusal
+    assert "nothing authenticates" in refusal
+    assert "nothing authenticates" in run(words[0], *signed.files, *demand).refusal
+    assert "no signature" in run(words[0], *in_gcm.files, *demand, "--signer", certificate).refusal
+    assert_nothing_here()
+    for given, options in ((in_gcm, []), (signed, ["--signer", certificate])):
+        assert run(words[0], *given.files, *demand, *options).code == 0
+        for path in Path().iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -400,6 +423,8 @@ def test_without_a_key_a_sealed_export_is_refused_and_any_other_opens(
         ["decrypt", "x", "--key", "k", "--raw", "-", "--json"],
         ["decrypt", "x", "--key", "k", "--raw", "a", "--raw", "b"],
         ["decrypt", "x", "--key", "k", "--raw", "-", "--zip"],
+        ["decrypt", "x", "--key", "k", "--raw", "-", "--signer", "c"],
+        ["decrypt", "x", "--key", "k", "--raw", "-", "--require-authenticated"],
         ["cat", "x", "--key", "k"],
         ["cat", "x", "--name", "Interaction", "--cert", "c"],
         ["cat", "x", "--key", "k", "--name", "a", "--name", "b"],
@@ -651,7 +676,10 @@ def page(
     Path("key.pem").write_bytes(key.read_bytes())
     Path("old-key.pem").write_bytes(holders[1].key_file.read_bytes())
     Path("recipient.pem").write_bytes(certificate.read_bytes())
-    given = given_export(Path("exports"), certificate, split_size="64 KiB", key_transport="oaep")
+    Path("signer.pem").write_bytes(certificate.read_bytes())
+    signer = cdds.Signer.load(key, certificate)
+    form: dict[str, Any] = {"split_size": "64 KiB", "key_transport": "oaep", "signer": signer}
+    given = given_export(Path("exports"), certificate, **form)
     stem = given.files[0].name.partition(".")[0]
     return (DOCS / "how-to" / "open-an-export.md").read_text().replace("export-…", stem)
 
@@ -673,6 +701,7 @@ def test_the_commands_of_the_page_work(page: str, judge: Callable[[str], str]) -
     ] * 2
     extracted = files(Path("opened"))
     assert Path("interactions.jsonl").read_bytes() == extracted["Interaction-job.json"]
+    assert Path("signed.jsonl").read_bytes() == extracted["Interaction-job.json"]
     assert Path("content").read_bytes() == Path("content-too").read_bytes()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdds.cli.opening import add_opening_options, opened_export
+from cdds.cli.opening import add_demand, add_opening_options, opened_export
 from cdds.cli.raw import STANDARD_STREAM, write_content
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import as_json, say_result
@@ -29,6 +29,7 @@ def add_to(commands: Any) -> None:
         "get their names when all of them are proven; no file is ever overwritten."
     )
     add_opening_options(decrypt)
+    add_demand(decrypt)
     group = decrypt.add_argument_group("where to")
     group.add_argument(
         "--to", metavar="DIR", type=Path, action=Once, help="folder (default: the current one)"
@@ -54,8 +55,9 @@ def _run(options: argparse.Namespace) -> None:
     if options.raw is None:
         _extract(options)
         return
-    if options.to is not None or options.zip or options.json:
-        options.usage_error("--raw goes with none of --to, --zip and --json")
+    for option in ("to", "zip", "json", "signer", "require_authenticated"):
+        if getattr(options, option):
+            options.usage_error(f"--raw does not go with --{option.replace('_', '-')}")
     if len(options.files) > 1:
         options.usage_error("--raw takes one FILE, for it is one message")
     if not options.keys:

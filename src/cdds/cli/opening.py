@@ -51,6 +51,22 @@ def add_opening_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="the key's certificate: only the recipient that it names is tried; may be repeated",
     )
+    group.add_argument(
+        "--signer",
+        metavar="CERT",
+        action=Once,
+        help="certificate of who must have signed the digests of the files",
+    )
+
+
+def add_demand(parser: argparse.ArgumentParser) -> None:
+    """Add what is demanded of an export before anything of it is given out."""
+    parser.add_argument(
+        "--require-authenticated",
+        action="store_true",
+        help="refuse an export that is not sealed, or in AES-CBC, which may have been changed "
+        "unnoticed, unless it is signed by the --signer",
+    )
 
 
 def opened_export(options: argparse.Namespace) -> Export:
@@ -60,7 +76,12 @@ def opened_export(options: argparse.Namespace) -> Export:
         CddsError: it cannot be opened, or a key or the password cannot be read.
         OSError: the file with the password cannot be read.
     """
-    return cdds.open_export(options.files, **keys_of(options))
+    return cdds.open_export(
+        options.files,
+        **keys_of(options),
+        signer=options.signer,
+        require_authenticated=options.require_authenticated,
+    )
 
 
 def keys_of(options: argparse.Namespace) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from cdds import recipient  # its names are loaded when they are used
 from cdds.cli.opening import add_opening_options, keys_of
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import as_json, say
-from cdds.cli.words import Once, add_command
+from cdds.cli.words import add_command
 
 if TYPE_CHECKING:
     import argparse
@@ -23,9 +23,6 @@ def add_to(commands: Any) -> None:
     """Add the command."""
     verify = add_command(commands, "verify", _run, "tell whether an export is sound")
     add_opening_options(verify)
-    verify.add_argument(
-        "--signer", metavar="CERT", action=Once, help="certificate of who must have signed it"
-    )
     verify.add_argument("--json", action="store_true", help="print one JSON object, not a text")
 
 

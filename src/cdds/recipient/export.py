@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import attrs
 import msgspec
 
 from cdds.archive import Archive, Limits
@@ -36,7 +37,7 @@ from cdds.errors import (
 )
 from cdds.location import printable
 from cdds.manifest import NAME
-from cdds.recipient.digests import check_digests
+from cdds.recipient.digests import check_signature, prove_digests
 from cdds.recipient.extraction import Extraction
 from cdds.recipient.files import ExportFiles, Location, find_files
 from cdds.recipient.lines import faults_last, whole_lines
@@ -46,6 +47,7 @@ from cdds.records.verdict import parse
 from cdds.refusal import Refusal
 
 if TYPE_CHECKING:
+    from cdds.crypto import TrustedCertificate
     from cdds.crypto.certificates import CertificateSource
     from cdds.crypto.private_keys import DecryptionKeySource
 
@@ -361,6 +363,8 @@ def open_export(
     keys: Iterable[DecryptionKeySource] = (),
     password: bytes | None = None,
     certificates: CertificateSource | Iterable[CertificateSource] = (),
+    signer: TrustedCertificate | Iterable[TrustedCertificate] | None = None,
+    require_authenticated: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     limits: Limits = _NO_LIMITS_GIVEN,
 ) -> Export:
@@ -375,15 +379,21 @@ def open_export(
         keys: several of them, such as those before and after a rotation.
         password: what those keys are encrypted with that are.
         certificates: the key's certificate, or several.
+        signer: the certificate of who must have signed the digests, or several. Signature and
+            digests are then checked before any key is used, which reads all files once.
+        require_authenticated: refuse what nothing proves to be unchanged: an export that is not
+            sealed, or a message in AES-CBC, unless the digests are signed by `signer`.
         storage_options: passed to the file systems of URLs, such as credentials.
         limits: how much the archive may ask of its reader.
 
     Raises:
-        ExportError: a file is missing, there twice, of another export, or cannot be read.
+        ExportError: a file is missing, there twice, of another export, or cannot be read; it is not
+            signed, or differs from its digest, or nothing authenticates it.
+        SignatureError: the signature is not that of these digests by `signer`.
         DecryptionError: the key is wrong, or a message was changed or is damaged.
-        MessageError: a message is malformed.
+        MessageError: a message is malformed, or nothing authenticates it.
         ArchiveError: the archive is malformed, incomplete, unsafe or too large.
-        CertificateError: a key cannot be read.
+        CertificateError: a key or a certificate cannot be read.
         JobError: the export is sealed, and no key was given.
 
     >>> with open_export("exports/export-….z01.smime", key="key.pem") as export:
@@ -392,9 +402,19 @@ def open_export(
     """
     with ExitStack() as opened:
         files = opened.enter_context(find_files(locations, storage_options=storage_options))
+        if signer is not None:
+            check_signature(files, signer)
+            prove_digests(files)
+        asks_messages = require_authenticated and signer is None
         private_keys = None
         if not is_archive(files):
             private_keys = PrivateKeys.loaded(key, keys, password, certificates)
+            private_keys = attrs.evolve(private_keys, for_authenticated=asks_messages)
+        elif asks_messages:
+            raise ExportError(
+                "the export is not sealed, so nothing authenticates it; give the certificate of "
+                "who has signed it"
+            )
         export = opened_files(files, private_keys, limits)
         opened.pop_all()
         return export
@@ -463,8 +483,8 @@ def _telling(files: ExportFiles, contents: Sequence[RangedContent] | None) -> It
         return
     if fault is not None:
         raise fault
-    if files.digests is not None and (faults := check_digests(files).faults):
-        raise ExportError("; ".join(faults) + "; fetch the export again") from None
+    if files.digests is not None:
+        prove_digests(files)
     raise DecryptionError(_ONE_ERROR) from None
 
 
