@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given, settings
@@ -28,6 +29,7 @@ import cdds
 from cdds import Envelope
 from cdds.errors import (
     ArchiveError,
+    Cancelled,
     CddsError,
     DecryptionError,
     ExportError,
@@ -35,6 +37,7 @@ from cdds.errors import (
     MessageError,
 )
 from cdds.manifest import FORMAT_VERSION
+from cdds.recipient.export import Export
 from cdds.recipient.extraction import Extraction
 
 FORMS = [("smime", "aes-256-cbc"), ("der", "aes-256-gcm"), ("pem", "aes-128-cbc")]
@@ -411,6 +414,37 @@ def test_extracting_that_fails_leaves_nothing(error: BaseException, tmp_path: Pa
         extraction.write("a", [b"data"])
         extraction.write("b/c", pieces_then(error))
     assert list(tmp_path.iterdir()) == []
+
+
+@attrs.define
+class SetAtLook:
+    """A cancel token that is set at one of the looks at it."""
+
+    number: int
+    looks: int = 0
+
+    def is_set(self) -> bool:
+        self.looks += 1
+        return self.looks > self.number
+
+
+@pytest.mark.parametrize("write", [Export.extract, Export.to_zip])
+@pytest.mark.parametrize("cipher", ["aes-256-cbc", "aes-256-gcm"])
+def test_cancelled_at_any_look_it_leaves_nothing(
+    cipher: str, write: Callable[..., object], tmp_path: Path, certificate: Path, key: Path
+) -> None:
+    (file,) = exported(tmp_path / "in", certificate, form=("der", cipher))
+    looks = itertools.count()
+    with opened(file, key=key) as export:
+        for number in looks:
+            try:
+                write(export, tmp_path / "new" / "out", cancel=SetAtLook(number))
+            except Cancelled:
+                assert [path.name for path in tmp_path.iterdir()] == ["in"]
+            else:
+                break
+    assert next(looks) > 5
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
 
 
 def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:

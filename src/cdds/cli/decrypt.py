@@ -18,6 +18,7 @@ from cdds.location import printable
 if TYPE_CHECKING:
     import argparse
 
+    from cdds.cli.stopping import Stop
     from cdds.recipient import Export
 
 
@@ -69,16 +70,18 @@ def _extract(options: argparse.Namespace) -> None:
     if STANDARD_STREAM in options.files:
         options.usage_error("FILE can be - with --raw alone; an export is found by its files")
     folder = options.to or Path()
-    with stoppable(), opened_export(options) as export:
-        paths = (_zipped(export, folder),) if options.zip else export.extract(folder)
+    with stoppable() as stop, opened_export(options) as export:
+        if options.zip:
+            paths = _zipped(export, folder, stop)
+        else:
+            paths = export.extract(folder, cancel=stop)
     told = [{"name": str(path.relative_to(folder)), "path": str(path)} for path in paths]
     names = "\n".join(printable(str(path)) for path in paths)
     text = as_json({"extracted": told}) if options.json else names
     say_result(text, f"the files are in {printable(str(folder))}")
 
 
-def _zipped(export: Export, folder: Path) -> Path:
-    """Write an export as one file, and return its path."""
+def _zipped(export: Export, folder: Path, stop: Stop) -> tuple[Path, ...]:
     path = folder / f"{export.files.stem}.zip"
-    export.to_zip(path)
-    return path
+    export.to_zip(path, cancel=stop)
+    return (path,)

@@ -29,6 +29,7 @@ from cdds.crypto.decryption import PrivateKeys
 from cdds.crypto.ranges import ranged_content
 from cdds.errors import (
     ArchiveError,
+    Cancelled,
     CddsError,
     DecryptionError,
     ExportError,
@@ -37,6 +38,7 @@ from cdds.errors import (
 )
 from cdds.location import printable
 from cdds.manifest import NAME
+from cdds.protocols import CancelToken
 from cdds.recipient.digests import check_signature, prove_digests
 from cdds.recipient.extraction import Extraction
 from cdds.recipient.files import ExportFiles, Location, find_files
@@ -163,7 +165,11 @@ class Export:
         return self._proven_data(file, "end")
 
     def extract(
-        self, folder: str | os.PathLike[str], names: Iterable[str] | None = None
+        self,
+        folder: str | os.PathLike[str],
+        names: Iterable[str] | None = None,
+        *,
+        cancel: CancelToken | None = None,
     ) -> tuple[Path, ...]:
         """Write the files of the archive into a folder, and return their paths.
 
@@ -173,20 +179,23 @@ class Export:
         Args:
             folder: where to; made if it is not there.
             names: which of them; when left out all, and the manifest.
+            cancel: set by another thread to stop it.
 
         Raises:
-            CddsError: as `records`; ExportError where a file cannot be written or is there.
+            CddsError: as `records`; ExportError where a file cannot be written or is there;
+                Cancelled.
         """
         chosen = self._chosen(names)
         target = Path(folder)
         with Extraction(target, list(chosen)) as extraction:
             for entry_name, file in chosen.items():
-                extraction.write(entry_name, self._hashed(file))
+                extraction.write(entry_name, _until_set(cancel, self._hashed(file)))
             self.prove_messages()
             self._check_unchanged()
+            _check(cancel)
         return tuple(target / name for name in chosen)
 
-    def to_zip(self, path: str | os.PathLike[str]) -> None:
+    def to_zip(self, path: str | os.PathLike[str], *, cancel: CancelToken | None = None) -> None:
         """Write the whole archive as one plain ZIP file, neither sealed nor split.
 
         All data are copied as they are compressed. What is not split comes byte for byte. The file
@@ -194,16 +203,19 @@ class Export:
 
         Args:
             path: the file, which must not be there yet; folders are made.
+            cancel: set by another thread to stop it.
 
         Raises:
-            CddsError: as `records`; ExportError where the file cannot be written or is there.
+            CddsError: as `extract`.
         """
         target = Path(path).absolute()
         with Extraction(target.parent, [target.name]) as extraction:
-            extraction.write(target.name, self._joined())
-            self._prove_written(extraction.staged(target.name))
+            extraction.write(target.name, _until_set(cancel, self._joined()))
+            for _ in _until_set(cancel, self._read_back(extraction.staged(target.name))):
+                pass
             self.prove_messages()
             self._check_unchanged()
+            _check(cancel)
 
     def to_arrow(self, name: str, *, proof: Proof = "first") -> Any:
         """Return the records of a data file as a `pyarrow.RecordBatchReader`.
@@ -309,8 +321,8 @@ class Export:
         with _telling(self.files, self._contents):
             yield from self._archive.joined()
 
-    def _prove_written(self, path: Path) -> None:
-        """Make sure that an archive in a file has the files of this one, and all their data."""
+    def _read_back(self, path: Path) -> Iterator[bytes]:
+        """Yield all data of this archive out of a file, and raise where they are not those."""
         with find_files(path) as written, _telling(self.files, self._contents):
             archive = Archive(written.parts, _WERE_CHECKED)
             entries = {entry.name: entry for entry in archive.entries}
@@ -318,8 +330,7 @@ class Export:
                 if name not in entries:
                     raise ArchiveError("the directory was changed while it was read")
                 data = archive.open(entries[name], block_offsets=file.block_offsets)
-                for _ in _held_against_digest(file, data):
-                    pass
+                yield from _held_against_digest(file, data)
 
     def _hashed(self, file: ListedFile) -> Generator[bytes]:
         """Yield data, the last piece only where the digest is right."""
@@ -508,6 +519,17 @@ def _verify(contents: Iterable[RangedContent]) -> None:
     for content in contents:
         if content.header.is_authenticated:
             content.verify()
+
+
+def _until_set(cancel: CancelToken | None, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        _check(cancel)
+        yield piece
+
+
+def _check(cancel: CancelToken | None) -> None:
+    if cancel is not None and cancel.is_set():
+        raise Cancelled("the extraction was cancelled; nothing of it is left")
 
 
 def _held_against_digest(file: ListedFile, data: Iterable[bytes]) -> Generator[bytes]:
