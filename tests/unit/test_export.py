@@ -37,7 +37,7 @@ from cdds.errors import (
     MessageError,
 )
 from cdds.manifest import FORMAT_VERSION
-from cdds.recipient.export import Export
+from cdds.recipient.export import MAX_SCHEMA_SIZE, Export
 from cdds.recipient.extraction import Extraction
 
 FORMS = [("smime", "aes-256-cbc"), ("der", "aes-256-gcm"), ("pem", "aes-128-cbc")]
@@ -762,7 +762,7 @@ def test_a_data_file_goes_before_a_file_that_has_its_name(tmp_path: Path) -> Non
         (b"[]", "no JSON Schema"),
         (b"\xff", "no JSON Schema"),
         (b"[" * 100_000, "no JSON Schema"),
-        (SCHEMA + b" " * 16 * 1024 * 1024, "is larger than"),
+        (SCHEMA + b" " * MAX_SCHEMA_SIZE, "is larger than"),
     ],
 )
 def test_a_schema_that_is_none_leaves_no_table(schema: bytes, rule: str, tmp_path: Path) -> None:

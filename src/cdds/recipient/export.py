@@ -56,12 +56,14 @@ if TYPE_CHECKING:
 Proof: TypeAlias = Literal["first", "end"]
 """When data are proven: before the first byte is given out, or before the last one is."""
 
+MAX_SCHEMA_SIZE = 1024 * 1024
+"""The most bytes of a schema that is read."""
+
 _NO_LIMITS_GIVEN = Limits()
 _WERE_CHECKED = Limits(entries=sys.maxsize, directory=sys.maxsize, ratio=sys.maxsize)
 """For an archive whose entries are those of one that kept to its limits."""
 _UNKNOWN = None
 _ZIP = b"PK"
-_MAX_SCHEMA_SIZE = 16 * 1024 * 1024
 _RUN = re.compile(r"export-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _ONE_ERROR = (
     "the export cannot be opened: the key is not that of a recipient, or a file was changed, is "
@@ -250,13 +252,20 @@ class Export:
         Raises:
             CddsError: as `records`; JobError where none came.
         """
-        file = self._file(name)
+        return self.schema_of(self._file(name))
+
+    def schema_of(self, file: ListedFile) -> Mapping[str, Any]:
+        """Return the JSON Schema that came with one of the files in `listing`.
+
+        Raises:
+            CddsError: as `schema`.
+        """
         if file.schema is None:
             raise JobError(f"no schema came with {printable(file.entry.name)}")
         schema = next(other for other in self.listing.files if other.entry.name == file.schema)
-        if schema.entry.size > _MAX_SCHEMA_SIZE:
+        if schema.entry.size > MAX_SCHEMA_SIZE:
             raise ArchiveError(
-                f"{printable(file.schema)} is larger than {_MAX_SCHEMA_SIZE} bytes, so it is not "
+                f"{printable(file.schema)} is larger than {MAX_SCHEMA_SIZE} bytes, so it is not "
                 "read as a schema"
             )
         refusal: Refusal | None = None
@@ -361,7 +370,7 @@ class Export:
 
         file = self._file(name)
         return ArrowConverter(
-            self.schema(name),
+            self.schema_of(file),
             data_file=file.data_file or file.label,
             origin=file.entry.name,
         )
