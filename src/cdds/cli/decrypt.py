@@ -82,6 +82,7 @@ def _extract(options: argparse.Namespace) -> None:
 
 
 def _zipped(export: Export, folder: Path, stop: Stop) -> tuple[Path, ...]:
-    path = folder / f"{export.files.stem}.zip"
+    # What a URL has behind its last slash may hold further ones, escaped.
+    path = folder / Path(f"{export.files.stem}.zip").name
     export.to_zip(path, cancel=stop)
     return (path,)
