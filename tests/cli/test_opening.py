@@ -261,6 +261,21 @@ def test_one_plain_zip_of_all_of_the_export(
     assert "is there already" in refusal
 
 
+def test_the_name_of_the_zip_file_leads_nowhere_else(
+    run: Run, split: Given, key: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A URL may hold an escaped slash in the name of a file."""
+    open_export = cdds.open_export
+
+    def renamed(*words: Any, **options: Any) -> cdds.Export:
+        export = open_export(*words, **options)
+        export.files = attrs.evolve(export.files, stem="a/../../evil")
+        return export
+
+    monkeypatch.setattr(cdds, "open_export", renamed)
+    assert run("decrypt", *split.files, *key, "--zip", "--to", "out").data == b"out/evil.zip\n"
+
+
 # --- cat ------------------------------------------------------------------------------------------
 
 
@@ -600,13 +615,14 @@ sys.exit(run())
 
 
 @STOPS
+@pytest.mark.parametrize("form", [[], ["--zip"]], ids=["files", "zip"])
 @pytest.mark.usefixtures("_heeded")
 def test_an_extraction_that_is_stopped_leaves_nothing(
-    split: Given, key: Words, tmp_path: Path, number: int, code: int
+    split: Given, key: Words, tmp_path: Path, form: Words, number: int, code: int
 ) -> None:
     """Here it is the disk that keeps it waiting."""
     target = tmp_path / "new" / "out"
-    words: Words = ["decrypt", split.files[0], *key, "--to", target]
+    words: Words = ["decrypt", split.files[0], *key, "--to", target, *form]
     with started([sys.executable, "-c", SLOW_DISK, *words]) as process:
         wait_for(lambda: any(path.stat().st_size for path in list(target.glob(".*/*"))))
         process.send_signal(number)

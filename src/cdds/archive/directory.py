@@ -20,7 +20,6 @@ from cdds.archive.parts import Parts
 from cdds.errors import ArchiveError
 
 _FIXED = struct.Struct("<4sHHHHHHLLLHHHHHLL")
-_FIXED_COUNT = 17
 _SIZES = slice(10, 13)  # of name, extra fields and comment
 _WINDOW = 64 * 1024
 
@@ -72,7 +71,7 @@ class RawCentral:
             disk=0,
             offset=min(offset, MAX_32),
         )
-        fixed = attrs.astuple(header)[:_FIXED_COUNT]
+        *fixed, _, _, _ = attrs.astuple(header)
         return _FIXED.pack(*fixed) + self.name + extra + self.comment
 
 

@@ -337,7 +337,7 @@ class Export:
             entries = {entry.name: entry for entry in archive.entries}
             for name, file in self._chosen(None).items():
                 if name not in entries:
-                    raise ArchiveError("the directory was changed while it was read")
+                    raise ArchiveError("it was changed while it was read; open it again")
                 data = archive.open(entries[name], block_offsets=file.block_offsets)
                 yield from _held_against_digest(file, data)
 
