@@ -20,8 +20,7 @@ def add_to(commands: Any) -> None:
     """Add the command."""
     cat = add_command(commands, "cat", _run, "print the records of an export")
     cat.description = "Print the records of a data file of an export, as JSON Lines."
-    add_opening_options(cat)
-    add_demand(cat)
+    add_demand(add_opening_options(cat))
     group = cat.add_argument_group("what is printed")
     group.add_argument(
         "--name",

@@ -29,8 +29,7 @@ def add_to(commands: Any) -> None:
         "Extract the files of an export, or all of it as one ZIP file, and print their paths. They "
         "get their names when all of them are proven; no file is ever overwritten."
     )
-    add_opening_options(decrypt)
-    add_demand(decrypt)
+    add_demand(add_opening_options(decrypt))
     group = decrypt.add_argument_group("where to")
     group.add_argument(
         "--to", metavar="DIR", type=Path, action=Once, help="folder (default: the current one)"

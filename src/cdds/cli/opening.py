@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from cdds.recipient import Export
 
 
-def add_opening_options(parser: argparse.ArgumentParser) -> None:
-    """Add the files and what opens them."""
+def add_opening_options(parser: argparse.ArgumentParser) -> Any:
+    """Add the files, what opens and what proves them; return the group of the latter."""
     parser.add_argument(
         "files",
         metavar="FILE",
@@ -51,17 +51,23 @@ def add_opening_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="the key's certificate: only the recipient that it names is tried; may be repeated",
     )
-    group.add_argument(
+    proofs = parser.add_argument_group("what proves it")
+    proofs.add_argument(
         "--signer",
         metavar="CERT",
         action=Once,
         help="certificate of who must have signed the digests of the files",
     )
+    return proofs
 
 
-def add_demand(parser: argparse.ArgumentParser) -> None:
-    """Add what is demanded of an export before anything of it is given out."""
-    parser.add_argument(
+def add_demand(proofs: Any) -> None:
+    """Add what can be demanded of an export before anything of it is given out.
+
+    Args:
+        proofs: what `add_opening_options` returned.
+    """
+    proofs.add_argument(
         "--require-authenticated",
         action="store_true",
         help="refuse an export that is not sealed, or in AES-CBC, which may have been changed "
