@@ -3,7 +3,7 @@
 What is read to its end has the size and the CRC-32 that was said, under the limits that were given,
 and no name leads out of the folder that it is extracted to.
 Where `zipfile` opens the archive too, it finds the same names and the same data. Cut into parts,
-the archive is refused or holds the same.
+the archive is refused or holds the same. Joined into one file, it has the same entries and data.
 
 The time of the first entry, which no reader heeds, says into how many bytes it is cut: 16 for each
 unit of the byte at `CUT_AT`; 0 leaves it whole.
@@ -27,12 +27,14 @@ READS = (
     "cdds.archive.archive",
     "cdds.archive.parts",
     "cdds.archive.ends",
+    "cdds.archive.directory",
     "cdds.archive.central",
     "cdds.archive.local",
     "cdds.archive.extra",
     "cdds.archive.names",
     "cdds.archive.entries",
     "cdds.archive.inflate",
+    "cdds.archive.joining",
 )
 WORDS = (
     b"PK\x01\x02",
@@ -95,6 +97,7 @@ def _read(parts: Sequence[bytes]) -> Contents | None:
         return None
     assert len(archive.entries) <= LIMITS.entries
     assert sum(entry.size for entry in archive.entries) <= (LIMITS.size or 0)
+    _check_joined(archive, b"".join(parts))
     contents: Contents = {}
     for entry in archive.entries:
         pieces: list[bytes] = []
@@ -110,6 +113,25 @@ def _read(parts: Sequence[bytes]) -> Contents | None:
         assert (len(data), crc32(data)) == (entry.size, entry.crc)
         contents[entry.name] = data
     return contents
+
+
+def _check_joined(archive: Archive, data: bytes) -> None:
+    joined = b"".join(archive.joined())
+    assert _compressed(Archive([Part(joined)]), joined) == _compressed(archive, data)
+
+
+def _compressed(archive: Archive, data: bytes) -> list[tuple[object, ...]]:
+    """Return what stands in an archive for each entry, but for its place."""
+    return [
+        (
+            entry.name,
+            entry.size,
+            entry.crc,
+            entry.method,
+            data[entry.data_offset : entry.data_offset + entry.compressed_size],
+        )
+        for entry in archive.entries
+    ]
 
 
 def _check_name(name: str) -> None:

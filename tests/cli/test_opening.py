@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -243,6 +244,38 @@ def test_a_missing_part_is_told_by_its_name(
     assert_nothing_here()
 
 
+def test_one_plain_zip_of_all_of_the_export(
+    run: Run, split: Given, key: Words, judge: Callable[[str], str]
+) -> None:
+    stem = split.files[0].name.partition(".")[0]
+    printed = run("decrypt", split.files[1], *key, "--zip", "--to", "new/folder").data.decode()
+    assert printed == f"new/folder/{stem}.zip\n"
+    assert [path.name for path in Path("new/folder").iterdir()] == [f"{stem}.zip"]
+    subprocess.run([judge("7zz"), "x", "-bd", "-oout", printed.strip()], check=True)
+    assert files(Path("out")).keys() == split.names
+    assert files(Path("out"))["Interaction-job.json"] == split.records
+
+    told = json.loads(run("decrypt", *split.files, *key, "--zip", "--json").data)
+    assert told == {"extracted": [{"name": f"{stem}.zip", "path": f"{stem}.zip"}]}
+    refusal = run("decrypt", *split.files, *key, "--zip").refusal
+    assert "is there already" in refusal
+
+
+def test_the_name_of_the_zip_file_leads_nowhere_else(
+    run: Run, split: Given, key: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A URL may hold an escaped slash in the name of a file."""
+    open_export = cdds.open_export
+
+    def renamed(*words: Any, **options: Any) -> cdds.Export:
+        export = open_export(*words, **options)
+        export.files = attrs.evolve(export.files, stem="a/../../evil")
+        return export
+
+    monkeypatch.setattr(cdds, "open_export", renamed)
+    assert run("decrypt", *split.files, *key, "--zip", "--to", "out").data == b"out/evil.zip\n"
+
+
 # --- cat ------------------------------------------------------------------------------------------
 
 
@@ -355,19 +388,60 @@ def test_a_password_that_is_missing_or_wrong_is_refused(
     assert_nothing_here()
 
 
+def test_without_a_key_a_sealed_export_is_refused_and_any_other_opens(
+    run: Run, whole: Given, key: Words
+) -> None:
+    commands: list[Words] = [["cat", "--name", "Interaction"], ["decrypt", "--to", "out"]]
+    for name, *words in commands:
+        assert "needs a private key" in run(name, *whole.files, *words).refusal
+    assert_nothing_here()
+
+    run("decrypt", *whole.files, *key, "--zip", "--to", "plain").data  # noqa: B018
+    (plain,) = Path("plain").iterdir()
+    assert run("cat", plain, "--name", "Interaction").data == whole.records
+    run("decrypt", plain, "--to", "out").data  # noqa: B018
+    assert files(Path("out")).keys() == whole.names
+
+
+@pytest.mark.parametrize("words", [["cat", "--name", "Interaction"], ["decrypt"]])
+def test_authentication_that_is_demanded_comes_from_the_cipher_or_the_signer(
+    run: Run, key: Words, rsa_key_and_certificate: tuple[Path, Path], tmp_path: Path, words: Words
+) -> None:
+    certificate = rsa_key_and_certificate[1]
+    signer = cdds.Signer.load(rsa_key_and_certificate[0], certificate)
+    in_cbc = given_export(tmp_path / "cbc", certificate)
+    in_gcm = given_export(tmp_path / "gcm", certificate, cipher="aes-256-gcm")
+    signed = given_export(tmp_path / "signed", certificate, signer=signer)
+    demand: Words = [*words[1:], *key, "--require-authenticated"]
+
+    refusal = run(words[0], *in_cbc.files, *demand).refusal
+    assert "nothing authenticates" in refusal
+    assert "nothing authenticates" in run(words[0], *signed.files, *demand).refusal
+    assert "no signature" in run(words[0], *in_gcm.files, *demand, "--signer", certificate).refusal
+    assert_nothing_here()
+    for given, options in ((in_gcm, []), (signed, ["--signer", certificate])):
+        assert run(words[0], *given.files, *demand, *options).code == 0
+        for path in Path().iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        ["decrypt", "x"],
+        ["decrypt", "x", "--raw", "-"],
+        ["decrypt", "x", "--cert", "c"],
+        ["decrypt", "x", "--password-file", "p"],
         ["decrypt", "--key", "k"],
         ["decrypt", "-", "--key", "k"],
         ["decrypt", "x", "y", "--key", "k", "--raw", "-"],
         ["decrypt", "x", "--key", "k", "--raw", "-", "--to", "d"],
         ["decrypt", "x", "--key", "k", "--raw", "-", "--json"],
         ["decrypt", "x", "--key", "k", "--raw", "a", "--raw", "b"],
-        ["decrypt", "x", "--key", "k", "--zip"],
+        ["decrypt", "x", "--key", "k", "--raw", "-", "--zip"],
+        ["decrypt", "x", "--key", "k", "--raw", "-", "--signer", "c"],
+        ["decrypt", "x", "--key", "k", "--raw", "-", "--require-authenticated"],
         ["cat", "x", "--key", "k"],
-        ["cat", "x", "--name", "Interaction"],
+        ["cat", "x", "--name", "Interaction", "--cert", "c"],
         ["cat", "x", "--key", "k", "--name", "a", "--name", "b"],
         ["cat", "x", "--key", "k", "--name", "a", "--proof", "never"],
     ],
@@ -541,13 +615,14 @@ sys.exit(run())
 
 
 @STOPS
+@pytest.mark.parametrize("form", [[], ["--zip"]], ids=["files", "zip"])
 @pytest.mark.usefixtures("_heeded")
 def test_an_extraction_that_is_stopped_leaves_nothing(
-    split: Given, key: Words, tmp_path: Path, number: int, code: int
+    split: Given, key: Words, tmp_path: Path, form: Words, number: int, code: int
 ) -> None:
     """Here it is the disk that keeps it waiting."""
     target = tmp_path / "new" / "out"
-    words: Words = ["decrypt", split.files[0], *key, "--to", target]
+    words: Words = ["decrypt", split.files[0], *key, "--to", target, *form]
     with started([sys.executable, "-c", SLOW_DISK, *words]) as process:
         wait_for(lambda: any(path.stat().st_size for path in list(target.glob(".*/*"))))
         process.send_signal(number)
@@ -617,7 +692,10 @@ def page(
     Path("key.pem").write_bytes(key.read_bytes())
     Path("old-key.pem").write_bytes(holders[1].key_file.read_bytes())
     Path("recipient.pem").write_bytes(certificate.read_bytes())
-    given = given_export(Path("exports"), certificate, split_size="64 KiB", key_transport="oaep")
+    Path("signer.pem").write_bytes(certificate.read_bytes())
+    signer = cdds.Signer.load(key, certificate)
+    form: dict[str, Any] = {"split_size": "64 KiB", "key_transport": "oaep", "signer": signer}
+    given = given_export(Path("exports"), certificate, **form)
     stem = given.files[0].name.partition(".")[0]
     return (DOCS / "how-to" / "open-an-export.md").read_text().replace("export-…", stem)
 
@@ -639,6 +717,7 @@ def test_the_commands_of_the_page_work(page: str, judge: Callable[[str], str]) -
     ] * 2
     extracted = files(Path("opened"))
     assert Path("interactions.jsonl").read_bytes() == extracted["Interaction-job.json"]
+    assert Path("signed.jsonl").read_bytes() == extracted["Interaction-job.json"]
     assert Path("content").read_bytes() == Path("content-too").read_bytes()
 
 

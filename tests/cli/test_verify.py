@@ -71,6 +71,11 @@ def test_a_sound_export_ends_with_0(files: list[Path], key: Path, certificate: P
     assert [name for name, verdict in found.items() if verdict != "sound"] == ["signature"]
 
 
+def test_one_of_several_keys_fits(files: list[Path], key: Path, holders: Any) -> None:
+    found = judged(0, files[0], "--key", holders[1].key_file, "--key", key)
+    assert found["records"] == "sound"
+
+
 def test_the_key_may_have_a_password(files: list[Path], key: Path, tmp_path: Path) -> None:
     loaded = load_pem_private_key(key.read_bytes(), None)
     encryption = BestAvailableEncryption(b"open")
@@ -121,7 +126,7 @@ def test_what_cannot_be_judged_ends_with_1(files: list[Path], tmp_path: Path) ->
         ["verify"],
         ["verify", "a", "--cert", "c"],
         ["verify", "a", "--password-file", "p"],
-        ["verify", "a", "--key", "k", "--key", "l"],
+        ["verify", "a", "--signer", "c", "--signer", "d"],
         ["inspect"],
         ["inspect", "a", "b"],
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import cdds
+from cdds.recipient import Export
 
 Judge = Callable[[str], str]
 PAGE = 4096
@@ -63,3 +64,36 @@ def test_a_disk_is_full_at_any_point(
         assert not target.exists()
     assert len(list(target.iterdir())) == len(result.artifacts) + 1
     assert failed > 10
+
+
+@pytest.mark.parametrize("write", [Export.extract, Export.to_zip])
+def test_a_disk_that_is_full_leaves_nothing_of_what_is_extracted(
+    write: Callable[[Export, Path], object],
+    disk: Callable[[int], Path],
+    tmp_path: Path,
+    rsa_key_and_certificate: tuple[Path, Path],
+) -> None:
+    key, certificate = rsa_key_and_certificate
+    records = [{"IXNID": f"{number}", "SUBJECT": os.urandom(10_000).hex()} for number in range(20)]
+    result = cdds.export(
+        cdds.sources.Records(interaction=records),
+        dataset="Interaction",
+        to=tmp_path / "in",
+        recipients=certificate,
+        split_size="64 KiB",
+    )
+    failed = 0
+    with cdds.open_export(tmp_path / "in" / result.artifacts[0].name, key=key) as export:
+        for pages in range(1, 1000, 5):
+            target = disk(pages * PAGE) / "new" / "out"
+            try:
+                write(export, target)
+            except cdds.errors.ExportError as error:
+                failed += 1
+                words = str(error)
+            else:
+                break
+            assert "No space left on device" in words
+            assert list(target.parents[1].iterdir()) == []
+    assert [path.name for path in target.parent.iterdir()] == ["out"]
+    assert failed > 5

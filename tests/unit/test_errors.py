@@ -12,6 +12,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -176,3 +177,11 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_a_room_loads_only_what_it_needs(code: str, unneeded: list[str]) -> None:
     """Each heavy library waits for the call that needs it."""
     assert not loaded_by(code) & set(unneeded)
+
+
+def test_verifying_loads_only_what_it_needs() -> None:
+    """Neither what makes tables of records nor what reads from elsewhere."""
+    made = Path(__file__).parents[1] / "exports" / "format-1"
+    words = str(next(made.glob("*/*.sha256"))), "--key", str(made / "test-only.key.pem")
+    loaded = loaded_by(f"from cdds import cli; assert cli.main(['verify', *{words!r}]) == 0")
+    assert not loaded & {"pyarrow", "pandas", "fsspec", "sqlalchemy", "tqdm"}

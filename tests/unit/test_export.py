@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import itertools
 import json
@@ -10,6 +11,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given, settings
@@ -26,6 +29,7 @@ import cdds
 from cdds import Envelope
 from cdds.errors import (
     ArchiveError,
+    Cancelled,
     CddsError,
     DecryptionError,
     ExportError,
@@ -33,6 +37,7 @@ from cdds.errors import (
     MessageError,
 )
 from cdds.manifest import FORMAT_VERSION
+from cdds.recipient.export import MAX_SCHEMA_SIZE, Export
 from cdds.recipient.extraction import Extraction
 
 FORMS = [("smime", "aes-256-cbc"), ("der", "aes-256-gcm"), ("pem", "aes-128-cbc")]
@@ -447,6 +452,37 @@ def test_extracting_that_fails_leaves_nothing(error: BaseException, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+@attrs.define
+class SetAtLook:
+    """A cancel token that is set at one of the looks at it."""
+
+    number: int
+    looks: int = 0
+
+    def is_set(self) -> bool:
+        self.looks += 1
+        return self.looks > self.number
+
+
+@pytest.mark.parametrize("write", [Export.extract, Export.to_zip])
+@pytest.mark.parametrize("cipher", ["aes-256-cbc", "aes-256-gcm"])
+def test_cancelled_at_any_look_it_leaves_nothing(
+    cipher: str, write: Callable[..., object], tmp_path: Path, certificate: Path, key: Path
+) -> None:
+    (file,) = exported(tmp_path / "in", certificate, form=("der", cipher))
+    looks = itertools.count()
+    with opened(file, key=key) as export:
+        for number in looks:
+            try:
+                write(export, tmp_path / "new" / "out", cancel=SetAtLook(number))
+            except Cancelled:
+                assert [path.name for path in tmp_path.iterdir()] == ["in"]
+            else:
+                break
+    assert next(looks) > 5
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
+
+
 def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "c").write_bytes(b"mine")
@@ -463,6 +499,126 @@ def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
         (tmp_path / "b" / "c").write_bytes(b"mine")
     assert (tmp_path / "b" / "c").read_bytes() == b"mine"
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+@pytest.fixture
+def _no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the file system have no hard links."""
+
+    def refused(path: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), str(target), None, str(path))
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+
+
+@pytest.mark.usefixtures("_no_links")
+def test_files_get_their_names_where_there_are_no_links(tmp_path: Path) -> None:
+    with Extraction(tmp_path / "out", ["a", "b/c"]) as extraction:
+        extraction.write("a", [b"1"])
+        extraction.write("b/c", [b"2"])
+    found = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {tmp_path / "out" / "a": b"1", tmp_path / "out" / "b" / "c": b"2"}
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_that_appears_while_others_are_named_is_left_alone(
+    has_links: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    if not has_links:
+        request.getfixturevalue("_no_links")
+    link, theirs = Path.hardlink_to, tmp_path / "c"
+
+    def appearing(path: Path, target: Path) -> None:
+        if path == theirs:
+            path.write_bytes(b"theirs")
+        link(path, target)
+
+    monkeypatch.setattr(Path, "hardlink_to", appearing)
+    names = ["a", "b/b", "c", "d"]
+    with (
+        pytest.raises(ExportError, match="c is there already"),
+        Extraction(tmp_path, names) as extraction,
+    ):
+        for name in names:
+            extraction.write(name, [b"ours"])
+    assert [path.name for path in tmp_path.rglob("*")] == ["c"]
+    assert theirs.read_bytes() == b"theirs"
+
+
+@pytest.mark.usefixtures("_no_links")
+@pytest.mark.parametrize("call", range(2))
+def test_an_interrupt_over_a_reserved_name_leaves_nothing(
+    call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, calls = Path.replace, itertools.count()
+
+    def interrupted(path: Path, target: Path) -> None:
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), Extraction(tmp_path / "out", ["a", "b"]) as extraction:
+        extraction.write("a", [b"data"])
+        extraction.write("b", [b"data"])
+    assert list(tmp_path.iterdir()) == []
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from cdds.recipient.extraction import Extraction
+with Extraction(Path(sys.argv[1]), ["a"]) as extraction:
+    def pieces():
+        yield b"data"
+        print(flush=True)
+        sys.stdin.read()
+    extraction.write("a", pieces())
+"""
+
+
+def test_what_a_kill_leaves_the_next_extraction_removes_and_nothing_else(tmp_path: Path) -> None:
+    """Nothing of a process that lives, and no folder of another name."""
+    others = {".cdds-mine", ".cdds-staged-a.0123456789abcdef", "0123456789abcdef"}
+    for name in others:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0").write_bytes(b"mine")
+    (tmp_path / ".cdds-0123456789abcdef").symlink_to(".cdds-mine")
+
+    def staged() -> set[str]:
+        found = {path.name for path in tmp_path.iterdir()}
+        return found - others - {".cdds-0123456789abcdef"}
+
+    command = [sys.executable, "-c", ENDLESS, str(tmp_path)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as dead, subprocess.Popen(command, **pipes) as living:
+        assert dead.stdout is not None
+        assert living.stdout is not None
+        dead.stdout.readline()
+        living.stdout.readline()
+        assert len(staged()) == 2
+        dead.kill()
+        dead.wait()
+        assert len(staged()) == 2
+
+        with Extraction(tmp_path, ["b"]) as extraction:
+            extraction.write("b", [b"data"])
+            assert len(staged()) == 2  # its own, and that of the living
+        assert len(staged()) == 2  # the file, and that of the living
+        living.communicate(b"")
+        assert living.returncode == 0
+    assert staged() == {"a", "b"}
+    assert all((tmp_path / name / "0").exists() for name in others)
+
+
+def test_an_empty_staging_folder_may_be_one_that_is_not_locked_yet(tmp_path: Path) -> None:
+    (tmp_path / ".cdds-0123456789abcdef").mkdir()
+    with Extraction(tmp_path, ["a"]) as extraction:
+        extraction.write("a", [b"data"])
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_no_link_is_followed_out_of_the_folder(tmp_path: Path) -> None:
@@ -642,7 +798,7 @@ def test_a_data_file_goes_before_a_file_that_has_its_name(tmp_path: Path) -> Non
         (b"[]", "no JSON Schema"),
         (b"\xff", "no JSON Schema"),
         (b"[" * 100_000, "no JSON Schema"),
-        (SCHEMA + b" " * 16 * 1024 * 1024, "is larger than"),
+        (SCHEMA + b" " * MAX_SCHEMA_SIZE, "is larger than"),
     ],
 )
 def test_a_schema_that_is_none_leaves_no_table(schema: bytes, rule: str, tmp_path: Path) -> None:

@@ -18,14 +18,18 @@ MAX_32 = 0xFFFF_FFFF
 SPLIT_MARKER = b"PK\x07\x08"
 """The first four bytes of a split archive's first segment (8.5.3)."""
 
+VERSION_ZIP64 = 45
+"""Which version of the format is needed to read Zip64 fields (4.4.3.2)."""
+
+ZIP64_TAG = 0x0001
+"""Which extra field is the Zip64 one (4.5.2)."""
+
 _UNIX = 3 << 8
 _VERSION_DEFLATE = 20
-_VERSION_ZIP64 = 45
 _DEFLATED = 8
 _FLAG_DESCRIPTOR = 1 << 3
 _FLAG_UTF8 = 1 << 11
 _REGULAR_FILE_0600 = 0o100600 << 16
-_ZIP64_TAG = 0x0001
 
 
 @attrs.frozen
@@ -77,7 +81,7 @@ def local_header(header: Header, sizes: Sizes) -> bytes:
     """Return the local file header (4.3.7); `sizes` are ignored for a streamed entry."""
     if header.streamed:
         fields = (0, MAX_32, MAX_32)
-        extra = struct.pack("<HHQQ", _ZIP64_TAG, 16, 0, 0)
+        extra = struct.pack("<HHQQ", ZIP64_TAG, 16, 0, 0)
     else:
         fields = (sizes.crc, sizes.compressed, sizes.size)
         extra = b""
@@ -85,7 +89,7 @@ def local_header(header: Header, sizes: Sizes) -> bytes:
         struct.pack(
             "<4sHHHHHLLLHH",
             b"PK\x03\x04",
-            _VERSION_ZIP64 if header.streamed else _VERSION_DEFLATE,
+            VERSION_ZIP64 if header.streamed else _VERSION_DEFLATE,
             header.flags,
             _DEFLATED,
             *header.dos_time,
@@ -121,8 +125,8 @@ def central_header(header: Header, sizes: Sizes, place: Place) -> bytes:
     if disk >= MAX_16:
         zip64 += struct.pack("<L", disk)
         disk = MAX_16
-    extra = struct.pack("<HH", _ZIP64_TAG, len(zip64)) + zip64 if zip64 else b""
-    version = _VERSION_ZIP64 if zip64 else _VERSION_DEFLATE
+    extra = struct.pack("<HH", ZIP64_TAG, len(zip64)) + zip64 if zip64 else b""
+    version = VERSION_ZIP64 if zip64 else _VERSION_DEFLATE
     return (
         struct.pack(
             "<4sHHHHHHLLLHHHHHLL",
@@ -182,8 +186,8 @@ class Directory:
             "<4sQHHLLQQQQ",
             b"PK\x06\x06",
             44,
-            _UNIX | _VERSION_ZIP64,
-            _VERSION_ZIP64,
+            _UNIX | VERSION_ZIP64,
+            VERSION_ZIP64,
             place.disk,
             self.start.disk,
             self.entries_on_last_disk,

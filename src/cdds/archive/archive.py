@@ -24,6 +24,7 @@ from cdds.archive.inflate import (
     inflate,
     inflate_blocks,
 )
+from cdds.archive.joining import joined
 from cdds.archive.parts import Part, Parts
 from cdds.errors import ArchiveError
 
@@ -51,7 +52,8 @@ class Archive:
 
     def __init__(self, parts: Iterable[Part], limits: Limits = _NO_LIMITS_GIVEN) -> None:
         self._parts = Parts(tuple(parts))
-        self.entries = read_entries(self._parts, read_end(self._parts), limits)
+        self._end = read_end(self._parts)
+        self.entries = read_entries(self._parts, self._end, limits)
 
     def open(
         self,
@@ -84,6 +86,17 @@ class Archive:
         if block_offsets is None or not entry.size:
             return self._reported(entry, _from(start, _proven(entry, self._pieces(entry))))
         return self._reported(entry, self._block_data(entry, block_offsets, start, threads))
+
+    def joined(self) -> Iterator[bytes]:
+        """Yield the bytes of the archive as one plain file, with all data as they are compressed.
+
+        One file, and one that was simply cut, comes as it is. Nothing is proven by it: whoever
+        writes it down may open that file, and read its entries to their ends.
+
+        Raises:
+            ArchiveError: an entry has no room for its new offset. Errors of a part pass through.
+        """
+        return joined(self._parts, self._end, self.entries)
 
     def _pieces(self, entry: ArchivedEntry) -> Iterator[bytes]:
         chunks = self._parts.chunks(entry.data_offset, entry.compressed_size)

@@ -1,25 +1,24 @@
-"""Reads the central directory: a header for each entry, after PKWARE APPNOTE 6.3.10, 4.3.12.
+"""What the headers of the central directory say, after PKWARE APPNOTE 6.3.10, section 4.3.12.
 
-Place: after the end records. A header that is malformed, unsafe or unsupported in itself is refused
-here; whether it agrees with the rest of the archive is for others to say.
+Place: over `directory`, which reads them. A header that is malformed, unsafe or unsupported in
+itself is refused here; whether it agrees with the rest of the archive is for others to say.
 """
 
 from __future__ import annotations
 
 import stat
-import struct
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import attrs
 
 from cdds.archive.appnote import MAX_16, MAX_32
+from cdds.archive.directory import RawCentral, raw_headers
 from cdds.archive.ends import End, place
 from cdds.archive.extra import Zip64, zip64_field
 from cdds.archive.faults import malformed, unsafe, unsupported
 from cdds.archive.names import check_name
 from cdds.archive.parts import Parts
-from cdds.errors import ArchiveError
 
 Method: TypeAlias = Literal["stored", "deflated"]
 
@@ -32,8 +31,6 @@ ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
 PATCH = 1 << 5
 """Bits of the general purpose flag (4.4.4)."""
 
-_CENTRAL = struct.Struct("<4sHHHHHHLLLHHHHHLL")
-_WINDOW = 64 * 1024
 _METHOD_NAMES = {
     1: "shrunk",
     6: "imploded",
@@ -74,68 +71,26 @@ def read_directory(parts: Parts, end: End) -> Iterator[Central]:
     Raises:
         ArchiveError: one is malformed, unsafe or unsupported.
     """
-    window = _Window(parts, end.start, end.start + end.size)
-    for _ in range(end.entries):
-        yield _central(parts, window, end)
-    if window.left:
-        raise ArchiveError(
-            "the central directory has more bytes than its entries need (APPNOTE 4.4.23); the "
-            "archive is damaged or was forged"
-        )
+    for raw in raw_headers(parts, end):
+        yield _central(parts, raw, end)
 
 
-class _Window:
-    """Reads the directory from its start to its end, a piece at a time."""
-
-    def __init__(self, parts: Parts, start: int, end: int) -> None:
-        self._parts = parts
-        self._next = start
-        self._end = end
-        self._held = b""
-        self._taken = 0
-
-    @property
-    def left(self) -> int:
-        return self._end - self._next + len(self._held) - self._taken
-
-    def take(self, size: int) -> bytes:
-        if size > self.left:
-            raise ArchiveError("the central directory ends within an entry (APPNOTE 4.3.12)")
-        if self._taken + size > len(self._held):
-            piece = self._parts.read(self._next, min(_WINDOW + size, self._end - self._next))
-            self._next += len(piece)
-            self._held = self._held[self._taken :] + piece
-            self._taken = 0
-        start, self._taken = self._taken, self._taken + size
-        return self._held[start : self._taken]
-
-
-def _central(parts: Parts, window: _Window, end: End) -> Central:
-    (
-        signature, _, _, flags, method, _, _, crc, compressed, size,
-        name_size, extra_size, comment_size, disk, _, attributes, offset,
-    ) = _CENTRAL.unpack(window.take(_CENTRAL.size))  # fmt: skip
-    if signature != b"PK\x01\x02":
-        raise ArchiveError(
-            "the central directory is damaged: no entry where one should begin (APPNOTE 4.3.12)"
-        )
-    raw_name = window.take(name_size)
-    name = _decoded(raw_name, flags)
+def _central(parts: Parts, raw: RawCentral, end: End) -> Central:
+    name = _decoded(raw.name, raw.flags)
     check_name(name)
-    zip64 = Zip64(name, zip64_field(name, window.take(extra_size)))
-    window.take(comment_size)
-    size = zip64.value(size, MAX_32, 8)
-    compressed = zip64.value(compressed, MAX_32, 8)
-    offset = zip64.value(offset, MAX_32, 8)
-    disk = zip64.value(disk, MAX_16, 4)
+    zip64 = Zip64(name, zip64_field(name, raw.extra))
+    size = zip64.value(raw.size, MAX_32, 8)
+    compressed = zip64.value(raw.compressed, MAX_32, 8)
+    offset = zip64.value(raw.offset, MAX_32, 8)
+    disk = zip64.value(raw.disk, MAX_16, 4)
     begin = place(parts, disk, offset, split=end.split)
     if begin is None:
         raise malformed(name, "begins where no part of the archive is", "4.4.16")
-    _check_kind(name, attributes, size)
-    how = _supported(name, method, flags)
+    _check_kind(name, raw.attributes, size)
+    how = _supported(name, raw.method, raw.flags)
     if how == "stored" and size != compressed:
         raise malformed(name, "is stored, and has two different sizes", "4.4.8")
-    return Central(raw_name, name, flags, how, crc, compressed, size, begin)
+    return Central(raw.name, name, raw.flags, how, raw.crc, compressed, size, begin)
 
 
 def _decoded(raw_name: bytes, flags: int) -> str:

@@ -49,7 +49,9 @@ class ArchivedEntry:
         compressed_size: the bytes of its data in the archive.
         crc: the CRC-32 of its data.
         method: how its data are compressed.
-        data_offset: where its data begin, over all parts of the archive.
+        start: where its local header begins, over all parts of the archive.
+        data_offset: where its data begin.
+        end: where its data, or the descriptor after them, end.
     """
 
     name: str
@@ -57,7 +59,9 @@ class ArchivedEntry:
     compressed_size: int
     crc: int
     method: Method
+    start: int = attrs.field(repr=False)
     data_offset: int = attrs.field(repr=False)
+    end: int = attrs.field(repr=False)
 
     @property
     def is_folder(self) -> bool:
@@ -82,7 +86,14 @@ def read_entries(parts: Parts, end: End, limits: Limits) -> tuple[ArchivedEntry,
 
 def _entry(central: Central, extent: Extent) -> ArchivedEntry:
     return ArchivedEntry(
-        central.name, central.size, central.compressed, central.crc, central.method, extent.data
+        central.name,
+        central.size,
+        central.compressed,
+        central.crc,
+        central.method,
+        extent.start,
+        extent.data,
+        extent.end,
     )
 
 

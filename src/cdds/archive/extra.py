@@ -7,27 +7,44 @@ an entry another name or kind have none, for readers differ in whether they heed
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
+from cdds.archive.appnote import ZIP64_TAG
 from cdds.archive.faults import malformed
 
-_ZIP64_TAG = 0x0001
+_HEAD = 4  # the bytes of a field's tag and size
 
 
 def zip64_field(name: str, extra: bytes) -> bytes:
     """Return the contents of the Zip64 extra field (4.5.3); empty if there is none."""
     found = b""
-    at = 0
-    while at + 4 <= len(extra):  # what is shorter is padding, as some writers leave
-        tag, size = struct.unpack_from("<HH", extra, at)
-        at += 4
-        if at + size > len(extra):
+    for tag, start, end in _fields(extra):
+        if end > len(extra):
             raise malformed(name, "has an extra field that is longer than its room", "4.5.1")
-        if tag == _ZIP64_TAG:
+        if tag == ZIP64_TAG:
             if found:
                 raise malformed(name, "has two Zip64 fields", "4.5.3")
-            found = extra[at : at + size]
-        at += size
+            found = extra[start + _HEAD : end]
     return found
+
+
+def replace_zip64(extra: bytes, contents: bytes) -> bytes:
+    """Return well-formed extra fields with another Zip64 field, or with none for no contents."""
+    replaced = struct.pack("<HH", ZIP64_TAG, len(contents)) + contents if contents else b""
+    end = 0
+    for tag, start, end in _fields(extra):
+        if tag != ZIP64_TAG:
+            replaced += extra[start:end]
+    return replaced + extra[end:]
+
+
+def _fields(extra: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the tag of each field, where it begins, and where it should end."""
+    start = 0
+    while start + _HEAD <= len(extra):  # what is shorter is padding, as some writers leave
+        tag, size = struct.unpack_from("<HH", extra, start)
+        yield tag, start, start + _HEAD + size
+        start += _HEAD + size
 
 
 class Zip64:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cdds.cli.opening import add_opening_options, opened_export
+from cdds.cli.opening import add_demand, add_opening_options, opened_export
 from cdds.cli.stopping import stoppable
 from cdds.cli.telling import pour
 from cdds.cli.words import Once, add_command
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    cat = add_command(commands, "cat", _run, "print the records of a sealed export")
+    cat = add_command(commands, "cat", _run, "print the records of an export")
     cat.description = "Print the records of a data file of an export, as JSON Lines."
-    add_opening_options(cat)
+    add_demand(add_opening_options(cat))
     group = cat.add_argument_group("what is printed")
     group.add_argument(
         "--name",

@@ -109,10 +109,14 @@ class Content:
 
 @attrs.frozen
 class PrivateKeys:
-    """The private keys that may open a message, and the certificates that were given with them."""
+    """The private keys that may open a message, and the certificates that were given with them.
+
+    With `for_authenticated` they open no message that nothing authenticates.
+    """
 
     keys: tuple[DecryptionKey, ...] = attrs.field(repr=False)
     certificates: tuple[x509.Certificate, ...]
+    for_authenticated: bool = False
 
     @classmethod
     def loaded(
@@ -142,6 +146,11 @@ class PrivateKeys:
             MessageError: the message is for nobody of those meant, or of a kind that is not read.
         """
         check_cipher(header)
+        if self.for_authenticated and not header.is_authenticated:  # before any key is used
+            raise MessageError(
+                f"nothing authenticates a message in {header.cipher.name}, so it may have been "
+                "changed; ask for AES-GCM, or for signed digests"
+            )
         tried = candidates(header.recipients, self.keys, self.certificates)
         return content_key(tried, header.cipher.key_size)
 

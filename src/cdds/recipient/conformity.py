@@ -10,16 +10,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 
-from cdds.errors import JobError
+from cdds.errors import ArchiveError, JobError
 from cdds.location import printable
 from cdds.recipient.export import Export
 from cdds.recipient.lines import whole_lines
 from cdds.recipient.listing import ListedFile
 from cdds.records.verdict import Verdict, parse
 from cdds.refusal import Refusal
-
-MAX_SCHEMA_SIZE = 1024 * 1024
-"""The most bytes of a schema that is applied."""
 
 
 def record_faults(export: Export, file: ListedFile) -> Iterator[str]:
@@ -44,7 +41,7 @@ def record_faults(export: Export, file: ListedFile) -> Iterator[str]:
             if refusal is not None:
                 place = f", {refusal.field}" if refusal.field else ""
                 yield f"{name}, line {number}{place}: {refusal.rule}"
-    except (Refusal, JobError) as error:
+    except (ArchiveError, JobError, Refusal) as error:
         yield f"{name}: {error}"
         return
     if file.records not in {None, count}:
@@ -56,19 +53,13 @@ def _verdict(export: Export, file: ListedFile) -> Verdict:
 
     Raises:
         JobError: no schema came with it, or none that can be applied.
+        ArchiveError: what came is too large, or no JSON.
     """
-    found = [other for other in export.listing.files if other.entry.name == file.schema]
-    if not found:
+    if file.schema is None:
         raise JobError("no schema came with it")
-    (schema,) = found
-    if schema.entry.size > MAX_SCHEMA_SIZE:
-        raise JobError(f"its schema is larger than {MAX_SCHEMA_SIZE} bytes")
-    data = b"".join(export.data_of(schema))
     try:
-        verdict = Verdict(parse(data))
+        verdict = Verdict(export.schema_of(file))
         verdict.check_schema()
-    except Refusal as refusal:
-        raise JobError(f"its schema cannot be read: {refusal.rule}") from None
     except RecursionError:
         raise JobError("its schema is nested too deeply") from None
     return verdict

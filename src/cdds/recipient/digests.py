@@ -79,6 +79,17 @@ def check_digests(files: ExportFiles) -> DigestReport:
     )
 
 
+def prove_digests(files: ExportFiles) -> None:
+    """Make sure that each part has the SHA-256 that is stated, and that there are no others.
+
+    Raises:
+        ExportError: a part differs, is missing, or has none; or as `check_digests`.
+    """
+    if faults := check_digests(files).faults:
+        # What has led here may tell of a message what must not be told.
+        raise ExportError("; ".join(faults) + "; fetch the export again") from None
+
+
 def check_signature(
     files: ExportFiles, trusted: TrustedCertificate | Iterable[TrustedCertificate]
 ) -> Signature:

@@ -13,12 +13,14 @@ import hashlib
 import io
 import os
 import re
+import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import attrs
 import msgspec
 
 from cdds.archive import Archive, Limits
@@ -27,6 +29,7 @@ from cdds.crypto.decryption import PrivateKeys
 from cdds.crypto.ranges import ranged_content
 from cdds.errors import (
     ArchiveError,
+    Cancelled,
     CddsError,
     DecryptionError,
     ExportError,
@@ -35,7 +38,8 @@ from cdds.errors import (
 )
 from cdds.location import printable
 from cdds.manifest import NAME
-from cdds.recipient.digests import check_digests
+from cdds.protocols import CancelToken
+from cdds.recipient.digests import check_signature, prove_digests
 from cdds.recipient.extraction import Extraction
 from cdds.recipient.files import ExportFiles, Location, find_files
 from cdds.recipient.lines import faults_last, whole_lines
@@ -45,16 +49,21 @@ from cdds.records.verdict import parse
 from cdds.refusal import Refusal
 
 if TYPE_CHECKING:
+    from cdds.crypto import TrustedCertificate
     from cdds.crypto.certificates import CertificateSource
     from cdds.crypto.private_keys import DecryptionKeySource
 
 Proof: TypeAlias = Literal["first", "end"]
 """When data are proven: before the first byte is given out, or before the last one is."""
 
+MAX_SCHEMA_SIZE = 1024 * 1024
+"""The most bytes of a schema that is read."""
+
 _NO_LIMITS_GIVEN = Limits()
+_WERE_CHECKED = Limits(entries=sys.maxsize, directory=sys.maxsize, ratio=sys.maxsize)
+"""For an archive whose entries are those of one that kept to its limits."""
 _UNKNOWN = None
 _ZIP = b"PK"
-_MAX_SCHEMA_SIZE = 16 * 1024 * 1024
 _RUN = re.compile(r"export-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _ONE_ERROR = (
     "the export cannot be opened: the key is not that of a recipient, or a file was changed, is "
@@ -182,7 +191,11 @@ class Export:
             yield from self._archive.open(file.entry, block_offsets=offsets, start=start)
 
     def extract(
-        self, folder: str | os.PathLike[str], names: Iterable[str] | None = None
+        self,
+        folder: str | os.PathLike[str],
+        names: Iterable[str] | None = None,
+        *,
+        cancel: CancelToken | None = None,
     ) -> tuple[Path, ...]:
         """Write the files of the archive into a folder, and return their paths.
 
@@ -192,18 +205,43 @@ class Export:
         Args:
             folder: where to; made if it is not there.
             names: which of them; when left out all, and the manifest.
+            cancel: set by another thread to stop it.
 
         Raises:
-            CddsError: as `records`; ExportError where a file cannot be written or is there.
+            CddsError: as `records`; ExportError where a file cannot be written or is there;
+                Cancelled.
         """
         chosen = self._chosen(names)
         target = Path(folder)
         with Extraction(target, list(chosen)) as extraction:
             for entry_name, file in chosen.items():
-                extraction.write(entry_name, self._hashed(file))
+                extraction.write(entry_name, _until_set(cancel, self._hashed(file)))
             self.prove_messages()
             self._check_unchanged()
+            _check(cancel)
         return tuple(target / name for name in chosen)
+
+    def to_zip(self, path: str | os.PathLike[str], *, cancel: CancelToken | None = None) -> None:
+        """Write the whole archive as one plain ZIP file, neither sealed nor split.
+
+        All data are copied as they are compressed. What is not split comes byte for byte. The file
+        gets its name when what it holds is proven; whatever fails, nothing is left.
+
+        Args:
+            path: the file, which must not be there yet; folders are made.
+            cancel: set by another thread to stop it.
+
+        Raises:
+            CddsError: as `extract`.
+        """
+        target = Path(path).absolute()
+        with Extraction(target.parent, [target.name]) as extraction:
+            extraction.write(target.name, _until_set(cancel, self._joined()))
+            for _ in _until_set(cancel, self._read_back(extraction.staged(target.name))):
+                pass
+            self.prove_messages()
+            self._check_unchanged()
+            _check(cancel)
 
     def to_arrow(self, name: str, *, proof: Proof = "first") -> Any:
         """Return the records of a data file as a `pyarrow.RecordBatchReader`.
@@ -238,13 +276,20 @@ class Export:
         Raises:
             CddsError: as `records`; JobError where none came.
         """
-        file = self._file(name)
+        return self.schema_of(self._file(name))
+
+    def schema_of(self, file: ListedFile) -> Mapping[str, Any]:
+        """Return the JSON Schema that came with one of the files in `listing`.
+
+        Raises:
+            CddsError: as `schema`.
+        """
         if file.schema is None:
             raise JobError(f"no schema came with {printable(file.entry.name)}")
         schema = next(other for other in self.listing.files if other.entry.name == file.schema)
-        if schema.entry.size > _MAX_SCHEMA_SIZE:
+        if schema.entry.size > MAX_SCHEMA_SIZE:
             raise ArchiveError(
-                f"{printable(file.schema)} is larger than {_MAX_SCHEMA_SIZE} bytes, so it is not "
+                f"{printable(file.schema)} is larger than {MAX_SCHEMA_SIZE} bytes, so it is not "
                 "read as a schema"
             )
         refusal: Refusal | None = None
@@ -305,24 +350,27 @@ class Export:
         if held is not None:
             yield held
 
+    def _joined(self) -> Iterator[bytes]:
+        with _telling(self.files, self._contents):
+            yield from self._archive.joined()
+
+    def _read_back(self, path: Path) -> Iterator[bytes]:
+        """Yield all data of this archive out of a file, and raise where they are not those."""
+        with find_files(path) as written, _telling(self.files, self._contents):
+            archive = Archive(written.parts, _WERE_CHECKED)
+            entries = {entry.name: entry for entry in archive.entries}
+            for name, file in self._chosen(None).items():
+                if name not in entries:
+                    raise ArchiveError("it was changed while it was read; open it again")
+                data = archive.open(entries[name], block_offsets=file.block_offsets)
+                yield from _held_against_digest(file, data)
+
     def _hashed(self, file: ListedFile) -> Generator[bytes]:
         """Yield data, the last piece only where the digest is right."""
-        digest = hashlib.sha256()
         offsets = file.block_offsets if self._is_direct else None
-        held: bytes | None = None
         with _telling(self.files, self._contents):
-            for piece in self._archive.open(file.entry, block_offsets=offsets):
-                if held is not None:
-                    yield held
-                digest.update(piece)
-                held = piece
-            if file.sha256 not in {None, digest.hexdigest()}:
-                raise ArchiveError(
-                    f"{printable(file.entry.name)}: the SHA-256 of its data is not the one that "
-                    "the manifest says; fetch the export again"
-                )
-        if held is not None:
-            yield held
+            data = self._archive.open(file.entry, block_offsets=offsets)
+            yield from _held_against_digest(file, data)
 
     def prove_messages(self) -> None:
         """Make sure, once, that no message that is authenticated was changed.
@@ -346,7 +394,7 @@ class Export:
 
         file = self._file(name)
         return ArrowConverter(
-            self.schema(name),
+            self.schema_of(file),
             data_file=file.data_file or file.label,
             origin=file.entry.name,
         )
@@ -359,6 +407,8 @@ def open_export(
     keys: Iterable[DecryptionKeySource] = (),
     password: bytes | None = None,
     certificates: CertificateSource | Iterable[CertificateSource] = (),
+    signer: TrustedCertificate | Iterable[TrustedCertificate] | None = None,
+    require_authenticated: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     limits: Limits = _NO_LIMITS_GIVEN,
 ) -> Export:
@@ -373,15 +423,21 @@ def open_export(
         keys: several of them, such as those before and after a rotation.
         password: what those keys are encrypted with that are.
         certificates: the key's certificate, or several.
+        signer: the certificate of who must have signed the digests, or several. Signature and
+            digests are then checked before any key is used, which reads all files once.
+        require_authenticated: refuse what nothing proves to be unchanged: an export that is not
+            sealed, or a message in AES-CBC, unless the digests are signed by `signer`.
         storage_options: passed to the file systems of URLs, such as credentials.
         limits: how much the archive may ask of its reader.
 
     Raises:
-        ExportError: a file is missing, there twice, of another export, or cannot be read.
+        ExportError: a file is missing, there twice, of another export, or cannot be read; it is not
+            signed, or differs from its digest, or nothing authenticates it.
+        SignatureError: the signature is not that of these digests by `signer`.
         DecryptionError: the key is wrong, or a message was changed or is damaged.
-        MessageError: a message is malformed.
+        MessageError: a message is malformed, or nothing authenticates it.
         ArchiveError: the archive is malformed, incomplete, unsafe or too large.
-        CertificateError: a key cannot be read.
+        CertificateError: a key or a certificate cannot be read.
         JobError: the export is sealed, and no key was given.
 
     >>> with open_export("exports/export-….z01.smime", key="key.pem") as export:
@@ -390,9 +446,19 @@ def open_export(
     """
     with ExitStack() as opened:
         files = opened.enter_context(find_files(locations, storage_options=storage_options))
+        if signer is not None:
+            check_signature(files, signer)
+            prove_digests(files)
+        asks_messages = require_authenticated and signer is None
         private_keys = None
         if not is_archive(files):
             private_keys = PrivateKeys.loaded(key, keys, password, certificates)
+            private_keys = attrs.evolve(private_keys, for_authenticated=asks_messages)
+        elif asks_messages:
+            raise ExportError(
+                "the export is not sealed, so nothing authenticates it; give the certificate of "
+                "who has signed it"
+            )
         export = opened_files(files, private_keys, limits)
         opened.pop_all()
         return export
@@ -461,8 +527,8 @@ def _telling(files: ExportFiles, contents: Sequence[RangedContent] | None) -> It
         return
     if fault is not None:
         raise fault
-    if files.digests is not None and (faults := check_digests(files).faults):
-        raise ExportError("; ".join(faults) + "; fetch the export again") from None
+    if files.digests is not None:
+        prove_digests(files)
     raise DecryptionError(_ONE_ERROR) from None
 
 
@@ -486,6 +552,35 @@ def _verify(contents: Iterable[RangedContent]) -> None:
     for content in contents:
         if content.header.is_authenticated:
             content.verify()
+
+
+def _until_set(cancel: CancelToken | None, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        _check(cancel)
+        yield piece
+
+
+def _check(cancel: CancelToken | None) -> None:
+    if cancel is not None and cancel.is_set():
+        raise Cancelled("the extraction was cancelled; nothing of it is left")
+
+
+def _held_against_digest(file: ListedFile, data: Iterable[bytes]) -> Generator[bytes]:
+    """Yield data, the last piece only where their digest is the one that the manifest says."""
+    digest = hashlib.sha256()
+    held: bytes | None = None
+    for piece in data:
+        if held is not None:
+            yield held
+        digest.update(piece)
+        held = piece
+    if file.sha256 not in {None, digest.hexdigest()}:
+        raise ArchiveError(
+            f"{printable(file.entry.name)}: the SHA-256 of its data is not the one that the "
+            "manifest says; fetch the export again"
+        )
+    if held is not None:
+        yield held
 
 
 def _records(pieces: Iterable[bytes], file: ListedFile) -> Iterator[dict[str, Any]]:

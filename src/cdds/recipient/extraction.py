@@ -7,10 +7,7 @@ overwrites, and follows no symbolic link below the folder.
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
-import shutil
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -19,9 +16,8 @@ from types import TracebackType
 
 from cdds.errors import ArchiveError, ExportError
 from cdds.location import printable
-
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
-"""What file systems answer that have no hard links."""
+from cdds.recipient.staging import StagingFolder
+from cdds.sinks.local import NO_LINKS
 
 
 class Extraction:
@@ -41,7 +37,7 @@ class Extraction:
         self._folder = folder
         self._numbers = {name: number for number, name in enumerate(names)}
         # What is made is noted before, for Ctrl-C may come between.
-        self._staging = folder / f".cdds-{secrets.token_hex(8)}"
+        self._staging = StagingFolder(folder)
         self._made: list[Path] = []  # folders, outer ones first
         self._named: list[Path] = []
         self._written: set[tuple[int, int]] = set()  # devices and numbers of files
@@ -49,10 +45,10 @@ class Extraction:
     def __enter__(self) -> Extraction:
         with self._reporting():
             for name in self._numbers:
-                self._check_free(self._folder / name)
+                _check_free(self._folder / name)
             try:
                 self._make_folder(self._folder)
-                self._staging.mkdir(mode=0o700)
+                self._staging.make()
             except BaseException:
                 self._undo()
                 raise
@@ -68,7 +64,7 @@ class Extraction:
             if error is None:
                 with self._reporting():
                     self._name_all()
-                    shutil.rmtree(self._staging, ignore_errors=True)
+                    self._staging.remove()
         except BaseException:
             self._undo()
             raise
@@ -81,7 +77,7 @@ class Extraction:
         Raises:
             ExportError: it cannot be written.
         """
-        path = self._staged(name)
+        path = self.staged(name)
         with self._reporting():
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
@@ -94,16 +90,41 @@ class Extraction:
         finally:
             os.close(file)
 
-    def _staged(self, name: str) -> Path:
-        return self._staging / str(self._numbers[name])
+    def staged(self, name: str) -> Path:
+        """Return where one of the files is until it gets its name, for who proves what it holds."""
+        return self._staging.path / str(self._numbers[name])
 
     def _name_all(self) -> None:
         for name in self._numbers:
             path = self._folder / name
             self._make_folder(path.parent)
-            self._check_free(path)
+            _check_free(path)
             self._named.append(path)
-            _rename(self._staged(name), path)
+            self._give_name(self.staged(name), path)
+
+    def _give_name(self, staged: Path, path: Path) -> None:
+        """Give a file its name, unless there is one of that name."""
+        try:
+            path.hardlink_to(staged)
+        except FileExistsError:
+            raise _taken(path) from None
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            reserved = self._reserve(path)
+            staged.replace(path)
+            self._written.remove(reserved)  # the next new file may be of that number
+
+    def _reserve(self, path: Path) -> tuple[int, int]:
+        """Take a name by an empty file, and return its identity; ours alone is then put over it."""
+        try:
+            reserved = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise _taken(path) from None
+        identity = _identity(os.fstat(reserved))
+        self._written.add(identity)
+        os.close(reserved)
+        return identity
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder and those around it, below the target without following links."""
@@ -117,19 +138,13 @@ class Extraction:
                 self._made.append(step)
                 step.mkdir(mode=0o700)
 
-    def _check_free(self, path: Path) -> None:
-        if os.path.lexists(path):
-            raise ExportError(
-                f"{printable(str(path))} is there already, and is left alone; choose another place"
-            )
-
     def _undo(self) -> None:
         """Remove what was made, and nothing that somebody else has put there."""
         for path in self._named:
             with suppress(OSError):
                 if _identity(path.lstat()) in self._written:
                     path.unlink()
-        shutil.rmtree(self._staging, ignore_errors=True)
+        self._staging.remove()
         for folder in reversed(self._made):
             with suppress(OSError):  # somebody else has put something there
                 folder.rmdir()
@@ -153,6 +168,17 @@ def _check_folders(names: Iterable[str]) -> None:
             )
 
 
+def _check_free(path: Path) -> None:
+    if os.path.lexists(path):
+        raise _taken(path)
+
+
+def _taken(path: Path) -> ExportError:
+    return ExportError(
+        f"{printable(str(path))} is there already, and is left alone; choose another place"
+    )
+
+
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
@@ -161,13 +187,3 @@ def _write(file: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(file, rest) :]
-
-
-def _rename(staged: Path, path: Path) -> None:
-    """Give a file its name, unless there is one of that name."""
-    try:
-        path.hardlink_to(staged)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        staged.rename(path)

@@ -35,7 +35,11 @@ _STAGED = re.compile(rf"{re.escape(STAGED_PREFIX)}(.+)\.[0-9a-f]{{{2 * _TOKEN_SI
 # The kernel is told to write back early, so that the final fsync has little left to wait for and
 # an export does not push everything else out of the page cache.
 _WRITE_BACK_SIZE = 16 * 1024 * 1024
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+NO_LINKS = frozenset(
+    {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+)
+"""What file systems answer that have no hard links, or none between folders."""
 
 
 class LocalSink:
@@ -176,7 +180,7 @@ class LocalUpload:
             except FileExistsError:
                 raise exists(self._final) from None
             except OSError as error:
-                if error.errno not in _NO_LINKS:
+                if error.errno not in NO_LINKS:
                     raise
                 self._rename()
             else:
