@@ -10,9 +10,10 @@ from cdds.lazy import loaded_when_used
 
 if TYPE_CHECKING:
     from cdds.recipient.digests import DigestReport, check_digests, check_signature
-    from cdds.recipient.export import Export, Proof, open_export
+    from cdds.recipient.export import Export, Proof
     from cdds.recipient.files import ExportFiles, find_files
     from cdds.recipient.inspection import Inspection, inspect_export
+    from cdds.recipient.opening import open_export
     from cdds.recipient.verification import Check, Verification, verify
 
 __all__ = [
@@ -45,7 +46,7 @@ __getattr__ = loaded_when_used(
         "check_signature": "digests",
         "find_files": "files",
         "inspect_export": "inspection",
-        "open_export": "export",
+        "open_export": "opening",
         "verify": "verification",
     },
 )

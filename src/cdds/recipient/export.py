@@ -1,57 +1,35 @@
-"""`open_export`: an export is found, opened, proven and read.
+"""`Export`: an export that is open, proven and read.
 
-Place: the top of the recipient's side: files, messages and archive below it, each by ranges, so
-that one entry is read without the others. Nothing is released that is not proven: CRC-32 and the
-manifest's SHA-256 of what is read, and the authentication of every message that has one. Of a
-message that has none it is never told whether the key is wrong, the padding, or the archive within;
-only what needs no key is: which file is malformed, or differs from its digest.
+Place: over the listing of its archive and below `opening`, which finds its files and decrypts their
+messages. One entry is read without the others. Nothing is released that is not proven: CRC-32 and
+the manifest's SHA-256 of what is read, and the authentication of every message that has one.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import re
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-
-import attrs
-import msgspec
+from typing import Any, Literal, TypeAlias
 
 from cdds.archive import Archive, Limits
 from cdds.crypto import RangedContent
-from cdds.crypto.decryption import PrivateKeys
-from cdds.crypto.ranges import ranged_content
-from cdds.errors import (
-    ArchiveError,
-    Cancelled,
-    CddsError,
-    DecryptionError,
-    ExportError,
-    JobError,
-    MessageError,
-)
+from cdds.errors import ArchiveError, Cancelled, JobError
 from cdds.location import printable
 from cdds.manifest import NAME
 from cdds.protocols import CancelToken
-from cdds.recipient.digests import check_signature, prove_digests
+from cdds.recipient.disclosure import telling, verify_messages
 from cdds.recipient.extraction import Extraction
-from cdds.recipient.files import ExportFiles, Location, find_files
-from cdds.recipient.lines import faults_last, whole_lines
+from cdds.recipient.files import ExportFiles, find_files
+from cdds.recipient.json_records import records_of
+from cdds.recipient.lines import faults_last
 from cdds.recipient.listing import ListedFile, Listing, listed, max_manifest_size, unlisted
-from cdds.recipient.storage import ExportFile
 from cdds.records.verdict import parse
 from cdds.refusal import Refusal
-
-if TYPE_CHECKING:
-    from cdds.crypto import TrustedCertificate
-    from cdds.crypto.certificates import CertificateSource
-    from cdds.crypto.private_keys import DecryptionKeySource
 
 Proof: TypeAlias = Literal["first", "end"]
 """When data are proven: before the first byte is given out, or before the last one is."""
@@ -59,17 +37,9 @@ Proof: TypeAlias = Literal["first", "end"]
 MAX_SCHEMA_SIZE = 1024 * 1024
 """The most bytes of a schema that is read."""
 
-_NO_LIMITS_GIVEN = Limits()
 _WERE_CHECKED = Limits(entries=sys.maxsize, directory=sys.maxsize, ratio=sys.maxsize)
 """For an archive whose entries are those of one that kept to its limits."""
-_UNKNOWN = None
-_ZIP = b"PK"
 _RUN = re.compile(r"export-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
-_ONE_ERROR = (
-    "the export cannot be opened: the key is not that of a recipient, or a file was changed, is "
-    "damaged, or holds no archive that can be read; which of them it is cannot be told"
-)
-_DECODER = msgspec.json.Decoder(dict[str, Any])
 
 
 class Export:
@@ -138,7 +108,7 @@ class Export:
         file = self._file(name)
         pieces = self._proven_data(file, proof)
         held: dict[str, Any] | None = None  # for empty lines may follow the last record
-        for record in faults_last(_records(pieces, file), pieces):
+        for record in faults_last(records_of(pieces, file), pieces):
             if held is not None:
                 yield held
             held = record
@@ -187,7 +157,7 @@ class Export:
         if not 0 <= start <= file.entry.size:
             raise JobError(f"{printable(file.entry.name)} has no byte {start}")
         offsets = file.block_offsets if self._is_direct else None
-        with _telling(self.files, self._contents):
+        with telling(self.files, self._contents):
             yield from self._archive.open(file.entry, block_offsets=offsets, start=start)
 
     def extract(
@@ -351,12 +321,12 @@ class Export:
             yield held
 
     def _joined(self) -> Iterator[bytes]:
-        with _telling(self.files, self._contents):
+        with telling(self.files, self._contents):
             yield from self._archive.joined()
 
     def _read_back(self, path: Path) -> Iterator[bytes]:
         """Yield all data of this archive out of a file, and raise where they are not those."""
-        with find_files(path) as written, _telling(self.files, self._contents):
+        with find_files(path) as written, telling(self.files, self._contents):
             archive = Archive(written.parts, _WERE_CHECKED)
             entries = {entry.name: entry for entry in archive.entries}
             for name, file in self._chosen(None).items():
@@ -368,7 +338,7 @@ class Export:
     def _hashed(self, file: ListedFile) -> Generator[bytes]:
         """Yield data, the last piece only where the digest is right."""
         offsets = file.block_offsets if self._is_direct else None
-        with _telling(self.files, self._contents):
+        with telling(self.files, self._contents):
             data = self._archive.open(file.entry, block_offsets=offsets)
             yield from _held_against_digest(file, data)
 
@@ -381,8 +351,8 @@ class Export:
         """
         if self._are_messages_proven:
             return
-        with _telling(self.files, self._contents):
-            _verify(self._contents)
+        with telling(self.files, self._contents):
+            verify_messages(self._contents)
         self._are_messages_proven = True
 
     def _check_unchanged(self) -> None:
@@ -398,160 +368,6 @@ class Export:
             data_file=file.data_file or file.label,
             origin=file.entry.name,
         )
-
-
-def open_export(
-    locations: Location | Iterable[Location],
-    *,
-    key: DecryptionKeySource | None = None,
-    keys: Iterable[DecryptionKeySource] = (),
-    password: bytes | None = None,
-    certificates: CertificateSource | Iterable[CertificateSource] = (),
-    signer: TrustedCertificate | Iterable[TrustedCertificate] | None = None,
-    require_authenticated: bool = False,
-    storage_options: Mapping[str, Any] | None = None,
-    limits: Limits = _NO_LIMITS_GIVEN,
-) -> Export:
-    """Open an export, sealed or not, given any of its files; the others are found beside it.
-
-    Read are the exports of this library, of any version and size, and ZIP archives of others, one
-    file or split, each file sealed as S/MIME, PEM or DER, or none. Only what is asked for is read.
-
-    Args:
-        locations: paths or fsspec URLs: any file of the export, or several.
-        key: the private key, as in `cdds.Envelope.decrypt`, and so are the others.
-        keys: several of them, such as those before and after a rotation.
-        password: what those keys are encrypted with that are.
-        certificates: the key's certificate, or several.
-        signer: the certificate of who must have signed the digests, or several. Signature and
-            digests are then checked before any key is used, which reads all files once.
-        require_authenticated: refuse what nothing proves to be unchanged: an export that is not
-            sealed, or a message in AES-CBC, unless the digests are signed by `signer`.
-        storage_options: passed to the file systems of URLs, such as credentials.
-        limits: how much the archive may ask of its reader.
-
-    Raises:
-        ExportError: a file is missing, there twice, of another export, or cannot be read; it is not
-            signed, or differs from its digest, or nothing authenticates it.
-        SignatureError: the signature is not that of these digests by `signer`.
-        DecryptionError: the key is wrong, or a message was changed or is damaged.
-        MessageError: a message is malformed, or nothing authenticates it.
-        ArchiveError: the archive is malformed, incomplete, unsafe or too large.
-        CertificateError: a key or a certificate cannot be read.
-        JobError: the export is sealed, and no key was given.
-
-    >>> with open_export("exports/export-….z01.smime", key="key.pem") as export:
-    ...     for record in export.records("Interaction"):
-    ...         print(record["IXNID"])
-    """
-    with ExitStack() as opened:
-        files = opened.enter_context(find_files(locations, storage_options=storage_options))
-        if signer is not None:
-            check_signature(files, signer)
-            prove_digests(files)
-        asks_messages = require_authenticated and signer is None
-        private_keys = None
-        if not is_archive(files):
-            private_keys = PrivateKeys.loaded(key, keys, password, certificates)
-            private_keys = attrs.evolve(private_keys, for_authenticated=asks_messages)
-        elif asks_messages:
-            raise ExportError(
-                "the export is not sealed, so nothing authenticates it; give the certificate of "
-                "who has signed it"
-            )
-        export = opened_files(files, private_keys, limits)
-        opened.pop_all()
-        return export
-
-
-def opened_files(files: ExportFiles, private_keys: PrivateKeys | None, limits: Limits) -> Export:
-    """Return what `open_export` does, given files that were found and keys that were loaded.
-
-    Args:
-        files: the export; they stay open where this fails.
-        private_keys: what opens its messages; None where it is not sealed.
-        limits: how much the archive may ask of its reader.
-    """
-    contents: tuple[RangedContent, ...] = ()
-    if private_keys is not None:
-        with _telling(files, _UNKNOWN):
-            contents = _contents(files.parts, private_keys)
-    with _telling(files, contents):
-        return Export(files, contents, Archive(contents or files.parts, limits))
-
-
-def is_archive(files: ExportFiles) -> bool:
-    """Tell by the first bytes whether an export is an archive that is not sealed."""
-    file = files.parts[0]
-    return file.size >= len(_ZIP) and file.read(0, len(_ZIP)) == _ZIP
-
-
-def _contents(parts: Sequence[ExportFile], private_keys: PrivateKeys) -> tuple[RangedContent, ...]:
-    """Return what is in each message.
-
-    All are looked at before it is told that one cannot be decrypted. Else a later one that is
-    malformed would be told only where the padding of those before it is right.
-    """
-    contents = []
-    fault: DecryptionError | None = None
-    for part in parts:
-        try:
-            contents.append(_content(part, private_keys))
-        except DecryptionError as error:
-            fault = error
-    if fault is not None:
-        raise fault
-    return tuple(contents)
-
-
-def _content(part: ExportFile, private_keys: PrivateKeys) -> RangedContent:
-    try:
-        return ranged_content(part, private_keys)
-    except MessageError as error:
-        raise MessageError(f"{part.where}: {error}") from None
-
-
-@contextmanager
-def _telling(files: ExportFiles, contents: Sequence[RangedContent] | None) -> Iterator[None]:
-    """Let out what may be told of a fault, and make one error of all else.
-
-    Args:
-        files: the export.
-        contents: of its messages; none where it is not sealed, `_UNKNOWN` while they are opened.
-    """
-    try:
-        yield
-    except (ArchiveError, DecryptionError, MessageError) as error:
-        fault = error if _may_be_told(error, contents) else None
-    else:
-        return
-    if fault is not None:
-        raise fault
-    if files.digests is not None:
-        prove_digests(files)
-    raise DecryptionError(_ONE_ERROR) from None
-
-
-def _may_be_told(error: CddsError, contents: Sequence[RangedContent] | None) -> bool:
-    """Tell whether an error needs no key, or is surely of what the sender has made.
-
-    That a message is malformed needs none before its key is used. Behind that, whether the place
-    is come to at all depends on key and padding.
-    """
-    if contents is None:
-        return isinstance(error, MessageError)
-    if not all(content.header.is_authenticated for content in contents):
-        return False
-    with suppress(DecryptionError, MessageError):
-        _verify(contents)
-        return True
-    return False
-
-
-def _verify(contents: Iterable[RangedContent]) -> None:
-    for content in contents:
-        if content.header.is_authenticated:
-            content.verify()
 
 
 def _until_set(cancel: CancelToken | None, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -581,37 +397,3 @@ def _held_against_digest(file: ListedFile, data: Iterable[bytes]) -> Generator[b
         )
     if held is not None:
         yield held
-
-
-def _records(pieces: Iterable[bytes], file: ListedFile) -> Iterator[dict[str, Any]]:
-    number = 0
-    for lines in _lines(pieces, file):
-        for line in io.BytesIO(lines):
-            number += 1
-            if not line.isspace():
-                yield _record(line, number, file)
-
-
-def _lines(pieces: Iterable[bytes], file: ListedFile) -> Iterator[bytes]:
-    refusal: Refusal | None = None
-    try:
-        yield from whole_lines(pieces)
-    except Refusal as caught:
-        refusal = caught.with_traceback(None)
-    if refusal is not None:  # outside the handler: its context would hold the line
-        raise ArchiveError(f"{printable(file.entry.name)}: {refusal.rule}")
-
-
-def _record(line: bytes, number: int, file: ListedFile) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = _DECODER.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    else:
-        return record
-    refusal: Refusal | None = None
-    try:
-        return parse(line)
-    except Refusal as caught:
-        refusal = caught.with_traceback(None)
-    raise ArchiveError(f"{printable(file.entry.name)}, line {number}: {refusal.rule}")

@@ -17,8 +17,8 @@ from cdds.crypto.message import MessageHeader, RecipientHeader
 from cdds.crypto.ranged_octets import file_pieces
 from cdds.crypto.recognition import READ_SIZE
 from cdds.errors import MessageError
-from cdds.recipient.export import is_archive
 from cdds.recipient.files import ExportFiles, Location, find_files
+from cdds.recipient.opening import is_archive
 from cdds.recipient.storage import ExportFile
 
 _NO_LIMITS_GIVEN = Limits()

@@ -29,8 +29,9 @@ from cdds.errors import (
 from cdds.location import printable
 from cdds.recipient.conformity import record_faults
 from cdds.recipient.digests import check_digests, check_signature
-from cdds.recipient.export import Export, is_archive, opened_files
+from cdds.recipient.export import Export
 from cdds.recipient.files import ExportFiles, Location, find_files
+from cdds.recipient.opening import is_archive, opened_files
 
 if TYPE_CHECKING:
     from cdds.crypto import TrustedCertificate
