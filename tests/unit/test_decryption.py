@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rsa_keys import many_keys
 
 from cdds.crypto import Envelope, ber, inspect_message
 from cdds.crypto.algorithms import KeyTransportIdentifier
@@ -408,27 +409,7 @@ def test_no_key_is_refused(holders: Holders) -> None:
 
 @pytest.fixture(scope="module")
 def wrong_keys() -> list[rsa.RSAPrivateKey]:
-    """Return 2,000 keys of 1024 bits: as many pairs of fewer primes."""
-    primes: list[int] = []
-    while len(primes) < 66:
-        numbers = rsa.generate_private_key(65537, 1024).private_numbers()
-        primes += [numbers.p, numbers.q]
-    pairs = itertools.islice(itertools.combinations(primes, 2), 2000)
-    return [_key_of(p, q) for p, q in pairs]
-
-
-def _key_of(p: int, q: int) -> rsa.RSAPrivateKey:
-    d = pow(65537, -1, (p - 1) * (q - 1))
-    numbers = rsa.RSAPrivateNumbers(
-        p,
-        q,
-        d,
-        rsa.rsa_crt_dmp1(d, p),
-        rsa.rsa_crt_dmq1(d, q),
-        rsa.rsa_crt_iqmp(p, q),
-        rsa.RSAPublicNumbers(65537, p * q),
-    )
-    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
+    return many_keys(2000, 1024)
 
 
 OAEP = by_hand.algorithm("1.2.840.113549.1.1.7", ber.tlv(ber.SEQUENCE))
