@@ -166,6 +166,12 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
         "too large",
     ),
     "a million levels": (lambda: begun(b"\x30\x80" * 1_000_000), "deeper than"),
+    "a content of a million levels": (
+        lambda: by_hand.enveloped(
+            recipient_infos(), encrypted_content=b"\xa0\x80" + b"\x24\x80" * 1_000_000
+        ),
+        "deeper than",
+    ),
     "integers in the place of octet strings": (
         lambda: by_hand.enveloped(
             recipient_infos(), encrypted_content=ber.tlv(0xA0, ber.integer(7))

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from exports import exported, interaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -288,20 +287,6 @@ def test_every_prefix_is_refused(small: Path, key: Path) -> None:
     for size in [*range(0, len(data) - 3, 97), len(data) - 3]:  # two line ends may be missing
         small.write_bytes(data[:size])
         assert isinstance(outcome([small], key), CddsError), size
-
-
-def test_wrong_keys_give_one_error_and_no_file(
-    small: Path, tmp_path: Path, holders: tuple[Any, ...]
-) -> None:
-    next(small.parent.glob("*.sha256")).unlink()
-    told = set()
-    for number in range(100):
-        wrong = holders[1].key if not number else rsa.generate_private_key(65537, 1024)
-        with pytest.raises(DecryptionError) as caught, opened(small, key=wrong) as export:
-            export.extract(tmp_path / "extracted")
-        told.add(str(caught.value))
-    assert len(told) == 1
-    assert not (tmp_path / "extracted").exists()
 
 
 def test_a_key_is_asked_for(small: Path) -> None:
