@@ -1,4 +1,7 @@
-"""A recipient's work on 5 GB in less than 96 MB, in one message and in a split set."""
+"""A recipient's work on 5 GB in less than 96 MB, in one message and in a split set.
+
+It takes some twenty minutes for each, and 11 GB of disk meanwhile.
+"""
 
 from __future__ import annotations
 
