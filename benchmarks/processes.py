@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Any, Self
 
 _SAMPLE_SECONDS = 0.02
 _PROC = Path("/proc")
@@ -38,14 +38,23 @@ class Cost:
         return self.user + self.system
 
 
-def measure(command: Sequence[str | Path], cwd: Path | None = None) -> Cost:
-    """Run a command to its end, with its standard output thrown away, and return what it took.
+def measure(
+    command: Sequence[str | Path],
+    cwd: Path | None = None,
+    stdout: IO[Any] | int = subprocess.DEVNULL,
+) -> Cost:
+    """Run a command to its end, and return what it took.
+
+    Args:
+        command: its words.
+        cwd: the folder that it works in.
+        stdout: where its standard output goes; thrown away when left out.
 
     Raises:
         subprocess.CalledProcessError: it failed.
     """
     start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=cwd, stdout=stdout)
     with MemorySampler(process.pid) as memory:
         _, status, usage = os.wait4(process.pid, 0)  # with all descendants that were waited for
         wall = time.perf_counter() - start

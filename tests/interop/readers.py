@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 Judge: TypeAlias = Callable[[str], str]
 
 _JARS = [Path(f"/usr/share/java/{name}.jar") for name in ("bcprov", "bcpkix", "bcutil")]
-_PROGRAM = Path(__file__).with_name("Decrypt.java")
 
 
 @attrs.frozen
@@ -61,15 +60,21 @@ def _openssl(command: str) -> Callable[[Judge, Any, Iterable[Message]], object]:
     return run
 
 
-def _bouncy_castle(judge: Judge, holder: Any, messages: Iterable[Message]) -> None:
+def bouncy_castle(judge: Judge, program: str) -> list[str]:
+    """Return the words that run a program beside this file; without its judge the test skips."""
     if not all(jar.exists() for jar in _JARS):
         missing = "the judge Bouncy Castle (Debian's libbcpkix-java) is not installed"
         if os.environ.get("CDDS_REQUIRE_JUDGES"):
             pytest.fail(missing)
         pytest.skip(missing)
+    path = Path(__file__).with_name(program)
+    return [judge("java"), "-cp", ":".join(map(str, _JARS)), str(path)]
+
+
+def _bouncy_castle(judge: Judge, holder: Any, messages: Iterable[Message]) -> None:
     pairs = [str(path) for message in messages for path in (message.path, message.opened)]
     subprocess.run(
-        [judge("java"), "-cp", ":".join(map(str, _JARS)), str(_PROGRAM)]
+        bouncy_castle(judge, "Decrypt.java")
         + [str(holder.key_file), str(holder.certificate_file), *pairs],
         capture_output=True,
         check=True,

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers import algorithms
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509 import SubjectKeyIdentifier
 from vectors import cases_or_skip, vectors
+from ways import archive_of, assert_opens, cut, opened
 
 from cdds.crypto import Envelope, inspect_message
 from cdds.errors import CertificateError, DecryptionError, EnvelopeError, MessageError
@@ -24,15 +25,8 @@ Judge: TypeAlias = Callable[[str], str]
 Holders: TypeAlias = tuple[Any, ...]
 
 SIZES = (0, 1, 16, 100_001)
+ARCHIVES = (archive_of(1000), archive_of(100_000))
 STEPS = (1, 4096, 10_000_000)
-
-
-def cut(data: bytes, size: int) -> Iterator[bytes]:
-    return (data[start : start + size] for start in range(0, len(data), size))
-
-
-def opened(message: Any, **arguments: Any) -> bytes:
-    return b"".join(Envelope.decrypt(message, **arguments).iter_unverified())
 
 
 # OpenSSL
@@ -70,18 +64,19 @@ def openssl(judge: Judge, content: bytes, *arguments: str) -> bytes:
 @pytest.mark.parametrize("form", ["SMIME", "PEM", "DER"])
 @pytest.mark.parametrize("cipher", SMIME_CIPHERS)
 def test_what_openssl_smime_encrypts_opens(
-    judge: Judge, holders: Holders, cipher: str, form: str, stream: list[str]
+    judge: Judge, holders: Holders, cipher: str, form: str, stream: list[str], tmp_path: Path
 ) -> None:
     certificates = [str(holder.certificate_file) for holder in holders]
+    words = ("smime", "-encrypt", "-binary", cipher, "-outform", form, *stream, *certificates)
     for size in SIZES:
         content = os.urandom(size)
-        message = openssl(
-            judge,
-            content,
-            *("smime", "-encrypt", "-binary", cipher, "-outform", form, *stream, *certificates),
-        )
+        message = openssl(judge, content, *words)
         for holder, step in zip(holders, STEPS, strict=True):
             assert opened(cut(message, step), key=holder.key_file) == content
+    for archive in ARCHIVES:
+        message = openssl(judge, archive, *words)
+        for holder, step in zip(holders, STEPS, strict=True):
+            assert_opens(message, archive, holder.key, tmp_path, step)
 
 
 @pytest.mark.parametrize("keyid", [[], ["-keyid"]], ids=["issuer", "keyid"])
@@ -94,26 +89,28 @@ def test_what_openssl_cms_encrypts_opens(
     cipher: str,
     transport: str,
     keyid: list[str],
+    tmp_path: Path,
 ) -> None:
     """All ciphers and key transports, for recipients who are named in both ways, in all forms."""
     recipients: list[str] = []
     for path in identified:
         recipients += ["-recip", str(path), *TRANSPORTS[transport]]
+    archive = ARCHIVES[0]
     for form, stream in itertools.product(("SMIME", "PEM", "DER"), ([], ["-stream"])):
-        content = os.urandom(1000)
         message = openssl(
             judge,
-            content,
+            archive,
             *("cms", "-encrypt", "-binary", cipher, *keyid, "-outform", form, *stream),
             *recipients,
         )
         for holder, certificate in zip(holders, identified, strict=True):
             alone = Envelope.decrypt(message, key=holder.key)
-            assert b"".join(alone.iter_unverified()) == content
+            assert b"".join(alone.iter_unverified()) == archive
             assert alone.is_verified == ("gcm" in cipher)
             names = {str(recipient.key_transport) for recipient in alone.header.recipients}
             assert names == {transport.removesuffix(" with a label")}
-            assert opened(message, key=holder.key, certificates=certificate) == content
+            assert opened(message, key=holder.key, certificates=certificate) == archive
+        assert_opens(message, archive, holders[1].key, tmp_path, 4096)
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +134,10 @@ def identified(
 
 @pytest.mark.parametrize("encoding", [Encoding.SMIME, Encoding.PEM, Encoding.DER])
 @pytest.mark.parametrize("cipher", [algorithms.AES128, algorithms.AES256])
-def test_what_cryptography_encrypts_opens(holders: Holders, cipher: Any, encoding: Any) -> None:
-    for size in SIZES:
-        content = os.urandom(size)
+def test_what_cryptography_encrypts_opens(
+    holders: Holders, cipher: Any, encoding: Any, tmp_path: Path
+) -> None:
+    for content in (*map(os.urandom, SIZES), *ARCHIVES):
         builder = pkcs7.PKCS7EnvelopeBuilder().set_data(content)
         try:
             builder = builder.set_content_encryption_algorithm(cipher)
@@ -151,6 +149,8 @@ def test_what_cryptography_encrypts_opens(holders: Holders, cipher: Any, encodin
         message = builder.encrypt(encoding, [pkcs7.PKCS7Options.Binary])
         for holder, step in zip(holders, STEPS, strict=True):
             assert opened(cut(message, step), key=holder.key) == content
+            if content in ARCHIVES:
+                assert_opens(message, content, holder.key, tmp_path, step)
 
 
 # Vectors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from typing import Any
 
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from cdds.crypto import ber
+from cdds.crypto import ber, inspect_message
 
 ENVELOPED, AUTH_ENVELOPED = "1.2.840.113549.1.7.3", "1.2.840.113549.1.9.16.1.23"
 DATA = "1.2.840.113549.1.7.1"
@@ -110,6 +111,17 @@ def auth_enveloped(
 def attribute(value: bytes) -> bytes:
     """Return an attribute with a value of its own, in DER."""
     return ber.tlv(ber.SEQUENCE, ber.object_identifier("1.2.3.4"), ber.tlv(ber.SET, octets(value)))
+
+
+def with_encrypted_key(message: bytes, encrypted_key: bytes) -> bytes:
+    """Return a message with another encrypted key of the same size for its first recipient."""
+    header = inspect_message(message)
+    found = header.recipients[0].encrypted_key
+    if header.form == "der":
+        return message.replace(found, encrypted_key)
+    head, body = message.split(b"\n\n", 1)
+    octets = base64.b64decode(body).replace(found, encrypted_key)
+    return head + b"\n\n" + base64.encodebytes(octets)
 
 
 def random_encrypted_key(key: Any) -> bytes:

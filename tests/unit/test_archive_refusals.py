@@ -7,13 +7,10 @@ in an error before their last piece.
 from __future__ import annotations
 
 import io
-import random
 import struct
-import unicodedata
-import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
@@ -21,6 +18,19 @@ from typing import Any
 
 import attrs
 import pytest
+from forged import (
+    FIELDS,
+    SAME,
+    SPECIAL,
+    UNSAFE,
+    central_of,
+    central_offset,
+    noise,
+    packed,
+    patched,
+    with_centrals,
+    zipped,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from parts import (
@@ -50,37 +60,7 @@ from cdds.errors import ArchiveError
 KIB = 1024
 
 
-def zipped(*entries: tuple[str, bytes], method: int = zipfile.ZIP_STORED, **info: Any) -> bytes:
-    """Return an archive of zipfile, whose names are written as they are."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of duplicate names
-        for name, data in entries:
-            one = zipfile.ZipInfo("x")
-            one.filename, one.compress_type = name, method
-            for key, value in info.items():
-                setattr(one, key, value)
-            archive.writestr(one, data)
-    return stream.getvalue()
-
-
-def noise(size: int, seed: int = 0) -> bytes:
-    return random.Random(seed).randbytes(size)
-
-
-def packed(files: Iterable[tuple[str, bytes]], split_size: int | None = None) -> list[bytes]:
-    entries = [entry_of(name, data) for name, data in files]
-    return saved(Packager(split_size=split_size).pack(entries))
-
-
 # Names and kinds
-
-UNSAFE = ["/etc/passwd", "../up", "a/../../up", "..", ".", "./a", "a//b", "//server/share"]
-UNSAFE += ["a\\b", "\\\\server", "C:/x", "c:x", "a:stream", "/", "", "x" * 256, "a/" + "é" * 128]
-UNSAFE += ["/".join(["a" * 200] * 21)]
-UNSAFE += ["nul\0.txt", "a\nb", "a\x7f", "a\x1b[0m", "a\x85", "a\u202etxt.exe", "a\u2028b"]
-UNSAFE += ["CON", "nul", "a/Aux.txt", "com1", "LPT9.tar.gz", "com\u00b9", "CONIN$", "nul .txt"]
-UNSAFE += ["a.", "a ", "a. /b"]
 
 
 @pytest.mark.parametrize("name", UNSAFE)
@@ -100,18 +80,11 @@ def test_a_safe_name_is_taken(name: str) -> None:
     assert read(zipped((name, b"data"))) == {name: b"data"}
 
 
-SAME = [("a", "a"), ("a", "A"), ("straße", "STRASSE"), ("é", unicodedata.normalize("NFD", "é"))]
-SAME += [("ﬁle", "file"), ("d/", "D/"), ("Å", "\u212b")]
-
-
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_names_that_may_mean_one_file_are_refused(one: str, other: str) -> None:
     """By case and by the forms of Unicode."""
     with pytest.raises(ArchiveError, match="one name"):
         opened(zipped((one, b""), ("between", b"data"), (other, b"")))
-
-
-SPECIAL = {"link": 0o120777, "device": 0o020666, "disk": 0o060666, "socket": 0o140777}
 
 
 @pytest.mark.parametrize("system", [0, 3, 19])
@@ -211,24 +184,6 @@ def test_any_change_gives_one_error_or_the_same(name: str, data: st.DataObject) 
 
 
 # Headers that lie
-
-
-def central_offset(archive: bytes) -> int:
-    return int(struct.unpack_from("<L", archive, len(archive) - 6)[0])
-
-
-def patched(archive: bytes, local: int | None, central: int | None, value: bytes) -> bytes:
-    """Overwrite a field of the first entry, in its local header, the central one, or both."""
-    changed = bytearray(archive)
-    for start, offset in ((0, local), (central_offset(archive), central)):
-        if offset is not None:
-            changed[start + offset : start + offset + len(value)] = value
-    return bytes(changed)
-
-
-FIELDS = {"flags": (6, 8, b"\x08\x00"), "method": (8, 10, b"\x08\x00")}
-FIELDS |= {"crc": (14, 16, b"1234"), "compressed": (18, 20, b"\x03\0\0\0")}
-FIELDS |= {"size": (22, 24, b"\x03\0\0\0"), "name": (30, 46, b"b")}
 
 
 @pytest.mark.parametrize(("local", "central", "value"), FIELDS.values(), ids=FIELDS)
@@ -359,20 +314,6 @@ def test_a_stream_ends_where_its_data_end(offsets: BlockOffsets | None) -> None:
     longer += struct.pack("<LH", 32 + size, 0)
     forged = opened(patched(longer, 18, 20, struct.pack("<L", size + 1)))
     assert given_out(forged, block_offsets=offsets) == 0
-
-
-def with_centrals(data: bytes, *centrals: bytes) -> bytes:
-    """Return an archive of local data and headers of a directory."""
-    directory = b"".join(centrals)
-    count = len(centrals)
-    end = struct.pack("<4s4HLLH", b"PK\5\6", 0, 0, count, count, len(directory), len(data), 0)
-    return data + directory + end
-
-
-def central_of(archive: bytes, offset: int) -> bytes:
-    """Return the header of a directory of one entry, for one whose local header is elsewhere."""
-    header = archive[central_offset(archive) : -22]
-    return header[:42] + struct.pack("<L", offset) + header[46:]
 
 
 def test_overlapping_entries_are_refused() -> None:

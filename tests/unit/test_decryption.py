@@ -32,13 +32,23 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refused_messages import (
+    BODY,
+    CBC,
+    REFUSED,
+    SMALL_KEY,
+    TYPE,
+    UNRECOGNISED,
+    base64_lines,
+    recipient_infos,
+)
+from rsa_keys import many_keys
 
 from cdds.crypto import Envelope, ber, inspect_message
 from cdds.crypto.algorithms import KeyTransportIdentifier
 from cdds.crypto.decryption import PrivateKeys
 from cdds.crypto.message import MAX_RECIPIENTS, EncryptedMessage
 from cdds.crypto.private_keys import RsaKey
-from cdds.crypto.unwrapping import MAX_TRIES
 from cdds.errors import (
     CddsError,
     CertificateError,
@@ -56,7 +66,6 @@ PKCS1V15 = KeyTransportIdentifier("pkcs1v15")
 CIPHERS = ["aes-256-cbc", "aes-128-cbc", "aes-256-gcm"]
 TRANSPORTS = ["pkcs1v15", "oaep"]
 FORMATS = ["smime", "pem", "der"]
-SMALL_KEY = rsa.generate_private_key(65537, 1024)
 
 
 def cut(data: bytes, size: int) -> Iterator[bytes]:
@@ -408,27 +417,7 @@ def test_no_key_is_refused(holders: Holders) -> None:
 
 @pytest.fixture(scope="module")
 def wrong_keys() -> list[rsa.RSAPrivateKey]:
-    """Return 2,000 keys of 1024 bits: as many pairs of fewer primes."""
-    primes: list[int] = []
-    while len(primes) < 66:
-        numbers = rsa.generate_private_key(65537, 1024).private_numbers()
-        primes += [numbers.p, numbers.q]
-    pairs = itertools.islice(itertools.combinations(primes, 2), 2000)
-    return [_key_of(p, q) for p, q in pairs]
-
-
-def _key_of(p: int, q: int) -> rsa.RSAPrivateKey:
-    d = pow(65537, -1, (p - 1) * (q - 1))
-    numbers = rsa.RSAPrivateNumbers(
-        p,
-        q,
-        d,
-        rsa.rsa_crt_dmp1(d, p),
-        rsa.rsa_crt_dmq1(d, q),
-        rsa.rsa_crt_iqmp(p, q),
-        rsa.RSAPublicNumbers(65537, p * q),
-    )
-    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
+    return many_keys(2000, 1024)
 
 
 OAEP = by_hand.algorithm("1.2.840.113549.1.1.7", ber.tlv(ber.SEQUENCE))
@@ -576,13 +565,7 @@ def mime(draw: st.DrawFn, body: bytes) -> bytes:
     head = (blank + end.join([*lines, "", ""])).encode()
     if encoding in {"binary", "8bit"}:
         return head + body + draw(st.sampled_from([b"", end.encode()]))
-    return head + _base64_lines(body, draw(st.sampled_from([60, 64, 76, 998])), end)
-
-
-def _base64_lines(body: bytes, width: int, end: str) -> bytes:
-
-    text = base64.b64encode(body).decode()
-    return "".join(f"{text[i : i + width]}{end}" for i in range(0, len(text), width)).encode()
+    return head + base64_lines(body, draw(st.sampled_from([60, 64, 76, 998])), end)
 
 
 @settings(max_examples=200)
@@ -595,41 +578,6 @@ def test_mime_headers_are_read_as_mail_clients_write_them(
     content = Envelope.decrypt(cut(message, step), key=SMALL_KEY)
     assert content.header.form == "smime"
     assert b"".join(content.iter_unverified()) == b"content"
-
-
-TYPE = b"Content-Type: application/pkcs7-mime\n"
-BODY = b"\n" + _base64_lines(by_hand.enveloped(by_hand.recipients()), 76, "\n")
-UNRECOGNISED = {
-    "nothing": (b"", "empty"),
-    "blank lines": (b"\n" * 1_000_000, "empty"),
-    "text": (b"Dear customer,\n\nplease find", "not recognised"),
-    "headers alone": (TYPE, "not recognised"),
-    "headers without end": (b"A: b\n" * 200_000, "not recognised"),
-    "one long line": (b"x" * 1_000_000, "not recognised"),
-    "bare base64": (BODY[1:], "not recognised"),
-    "multipart": (b"Content-Type: multipart/mixed; boundary=x\n\n--x", "multipart/mixed"),
-    "a header of many parts": (TYPE[:-1] + b";a=b" * 50_000 + b"\n" + BODY, "longer than"),
-    "headers of many lines": (TYPE[:-1] + b";\n a=b" * 30_000 + b"\n" + BODY, "longer than"),
-    "two types": (TYPE + TYPE + BODY, "2 headers Content-Type"),
-    "quoted-printable": (
-        TYPE + b"Content-Transfer-Encoding: quoted-printable\n" + BODY,
-        "quoted-printable",
-    ),
-    "two encodings": (TYPE + b"Content-Transfer-Encoding: base64\n" * 2 + BODY, "2 headers"),
-    "octets of another name": (
-        b"Content-Type: application/octet-stream; name=a.zip\n" + BODY,
-        "octet-stream",
-    ),
-    "garbage in base64": (TYPE + BODY[:40] + b"*" + BODY[40:], "base64"),
-    "a minus in base64": (TYPE + BODY[:40] + b"-" + BODY[40:], "base64"),
-    "padding within base64": (TYPE + BODY[:41] + b"====" + BODY[41:], "base64"),
-    "base64 cut off": (TYPE + BODY.rstrip()[:-1], "base64"),
-    "something after base64": (TYPE + BODY.rstrip() + b"\nMIAG", "malformed"),
-    "a certificate": (b"-----BEGIN CERTIFICATE-----\nMIAG\n", "neither CMS nor PKCS7"),
-    "PEM without end": (b"-----BEGIN CMS-----" + BODY, "malformed"),
-    "PEM with another end": (b"-----BEGIN CMS-----" + BODY + b"-----END PKCS7-----\n", "its PEM"),
-    "PEM and more": (b"-----BEGIN CMS-----" + BODY + b"-----END CMS-----\nx", "its PEM"),
-}
 
 
 @pytest.mark.parametrize("step", [1, 4096, 10_000_000])
@@ -668,128 +616,6 @@ def test_octets_of_the_right_name_are_read() -> None:
 
 
 # Structures
-
-
-def recipient_infos() -> bytes:
-    return by_hand.recipients(by_hand.recipient(by_hand.wrapped(SMALL_KEY)))
-
-
-def with_cipher(oid: str, *parameters: bytes, authenticated: bool = False) -> bytes:
-    cipher = by_hand.algorithm(oid, *parameters)
-    make = by_hand.auth_enveloped if authenticated else by_hand.enveloped
-    return make(recipient_infos(), cipher=cipher)
-
-
-def gcm_parameters(nonce: bytes, *mac_size: int) -> bytes:
-    return ber.tlv(ber.SEQUENCE, by_hand.octets(nonce), *map(ber.integer, mac_size))
-
-
-def kari() -> bytes:
-    return by_hand.enveloped(by_hand.recipients(ber.tlv(0xA1, ber.integer(3))))
-
-
-CBC, GCM = by_hand.AES_256_CBC, by_hand.AES_256_GCM
-REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
-    "an AEAD cipher in EnvelopedData": (
-        lambda: with_cipher(GCM, gcm_parameters(bytes(12), 16)),
-        "EnvelopedData with aes-256-gcm",
-    ),
-    "a cipher without authentication in AuthEnvelopedData": (
-        lambda: with_cipher(CBC, by_hand.octets(bytes(16)), authenticated=True),
-        "(malformed|AuthEnvelopedData with aes-256-cbc)",
-    ),
-    "3DES": (
-        lambda: with_cipher("1.2.840.113549.3.7", by_hand.octets(bytes(8))),
-        "des-ede3-cbc",
-    ),
-    "AES-CCM": (lambda: with_cipher("2.16.840.1.101.3.4.1.47", ber.NULL), "aes-256-ccm"),
-    "a cipher that nobody knows": (lambda: with_cipher("1.2.3.4"), "1.2.3.4"),
-    "a short IV": (lambda: with_cipher(CBC, by_hand.octets(bytes(15))), "IV .* 15 bytes"),
-    "a long IV": (lambda: with_cipher(CBC, by_hand.octets(bytes(17))), "IV .* 17 bytes"),
-    "no IV": (lambda: with_cipher(CBC), "malformed"),
-    "an IV that is no string": (lambda: with_cipher(CBC, ber.NULL), "malformed"),
-    "a short nonce": (
-        lambda: with_cipher(GCM, gcm_parameters(bytes(7)), authenticated=True),
-        "nonce .* 7 bytes",
-    ),
-    "a short MAC": (
-        lambda: with_cipher(GCM, gcm_parameters(bytes(12), 11), authenticated=True),
-        "MAC .* 11 bytes",
-    ),
-    "an empty MAC": (
-        lambda: with_cipher(GCM, gcm_parameters(bytes(12), 0), authenticated=True),
-        "MAC .* 0 bytes",
-    ),
-    "a long MAC": (
-        lambda: with_cipher(GCM, gcm_parameters(bytes(12), 17), authenticated=True),
-        "MAC .* 17 bytes",
-    ),
-    "a MAC that is not as long as it says": (
-        lambda: with_cipher(GCM, gcm_parameters(bytes(12), 12), authenticated=True),
-        "MAC is not as long",
-    ),
-    "key agreement": (kari, "key agreement"),
-    "nobody": (lambda: by_hand.enveloped(by_hand.recipients()), "by nothing"),
-    "OAEP with MD5": (
-        lambda: by_hand.enveloped(
-            by_hand.recipients(by_hand.recipient(bytes(128), oaep_with("1.2.840.113549.2.5")))
-        ),
-        "oaep-1.2.840.113549.2.5",
-    ),
-    "SignedData": (
-        lambda: by_hand.content_info("1.2.840.113549.1.7.2", ber.integer(1)),
-        "SignedData",
-    ),
-    "an unknown content type": (lambda: by_hand.content_info("1.2.3", ber.integer(1)), "1.2.3"),
-    "a trailing byte": (lambda: by_hand.enveloped(recipient_infos()) + b"\0", "after its end"),
-    "two messages": (lambda: by_hand.enveloped(recipient_infos()) * 2, "after its end"),
-    "a line end after DER": (
-        lambda: by_hand.enveloped(recipient_infos()) + b"\n",
-        "after its end",
-    ),
-    "no content": (
-        lambda: by_hand.content_info(
-            by_hand.ENVELOPED,
-            ber.integer(0),
-            recipient_infos(),
-            by_hand.encrypted_content_info(by_hand.algorithm(CBC, by_hand.octets(bytes(16))), b""),
-        ),
-        "has no content",
-    ),
-    "a content of 2^63 bytes": (
-        lambda: (
-            by_hand.enveloped(recipient_infos()).partition(b"\x80\x10")[0]
-            + b"\x80\x88"
-            + (2**63).to_bytes(8, "big")
-        ),
-        "malformed",
-    ),
-    "integers in the place of octet strings": (
-        lambda: by_hand.enveloped(
-            recipient_infos(), encrypted_content=ber.tlv(0xA0, ber.integer(7))
-        ),
-        "no string",
-    ),
-    "too many recipients": (
-        lambda: by_hand.enveloped(by_hand.recipients(by_hand.recipient(b"x") * 100_000)),
-        "recipients",
-    ),
-    "too many recipients with large keys": (
-        lambda: by_hand.enveloped(by_hand.recipients(by_hand.recipient(bytes(4096)) * 4000)),
-        "too large",
-    ),
-    "too many tries": (
-        lambda: by_hand.enveloped(by_hand.recipients(by_hand.recipient(bytes(128)) * 1001)),
-        f"more than {MAX_TRIES} tries",
-    ),
-}
-
-
-def oaep_with(hash_oid: str) -> bytes:
-    digest = by_hand.algorithm(hash_oid)
-    return by_hand.algorithm(
-        "1.2.840.113549.1.1.7", ber.tlv(ber.SEQUENCE, ber.tlv(ber.CONTEXT_0, digest))
-    )
 
 
 @pytest.mark.parametrize("name", REFUSED)
