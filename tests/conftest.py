@@ -218,6 +218,18 @@ def rsa_key_and_certificate(
     return home / "key.pem", home / "cert.pem"
 
 
+@pytest.fixture(scope="session")
+def key(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
+    """Return the file of the recipient's key."""
+    return rsa_key_and_certificate[0]
+
+
+@pytest.fixture(scope="session")
+def certificate(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
+    """Return the file of the recipient's certificate."""
+    return rsa_key_and_certificate[1]
+
+
 def _holder(home: Path, key: rsa.RSAPrivateKey, certificate: x509.Certificate) -> Holder:
     holder = Holder(key, certificate, home.with_suffix(".key"), home.with_suffix(".crt"))
     holder.key_file.write_bytes(

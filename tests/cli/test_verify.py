@@ -26,16 +26,6 @@ from cdds.recipient import verification
 PATIENCE = 60
 
 
-@pytest.fixture(scope="module")
-def key(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
-    return rsa_key_and_certificate[0]
-
-
-@pytest.fixture(scope="module")
-def certificate(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
-    return rsa_key_and_certificate[1]
-
-
 @pytest.fixture
 def files(tmp_path: Path, certificate: Path) -> list[Path]:
     """Return the files of a split export, as they are beside their digests."""

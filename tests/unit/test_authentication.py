@@ -18,16 +18,6 @@ END_OF_CONTENTS = 10  # bytes after the ciphertext
 RECORDS = [{"IXNID": f"{number:016}", "SUBJECT": f"subject {number}"} for number in range(100)]
 
 
-@pytest.fixture(scope="module")
-def key(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
-    return rsa_key_and_certificate[0]
-
-
-@pytest.fixture(scope="module")
-def certificate(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
-    return rsa_key_and_certificate[1]
-
-
 @pytest.fixture
 def export(tmp_path: Path, key: Path, certificate: Path) -> Callable[..., list[Path]]:
     """Return what makes an export, and returns its files."""

@@ -74,16 +74,6 @@ def outcome(files: Sequence[Path], key: Path) -> Any:
         return error
 
 
-@pytest.fixture(scope="module")
-def key(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
-    return rsa_key_and_certificate[0]
-
-
-@pytest.fixture(scope="module")
-def certificate(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
-    return rsa_key_and_certificate[1]
-
-
 @pytest.fixture
 def small(tmp_path: Path, certificate: Path) -> Path:
     (file,) = exported(tmp_path / "small", certificate, SMALL)
@@ -225,10 +215,10 @@ def test_records_are_what_json_says(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_interrupted_copy_goes_on_where_it_was(
-    form: tuple[str, str], tmp_path: Path, certificate: Path, key: Path
+    form: dict[str, str], tmp_path: Path, certificate: Path, key: Path
 ) -> None:
     """From any byte on, without reading what is before it; any other byte is refused."""
-    files = exported(tmp_path, certificate, form=form)
+    files = exported(tmp_path, certificate, RECORDS, form=form)
     with opened(*files, key=key) as export:
         data = b"".join(export.data(NAME))
         for start in (0, 1, len(data) // 3, len(data) - 1, len(data)):
@@ -431,7 +421,9 @@ class SetAtLook:
 def test_cancelled_at_any_look_it_leaves_nothing(
     cipher: str, write: Callable[..., object], tmp_path: Path, certificate: Path, key: Path
 ) -> None:
-    (file,) = exported(tmp_path / "in", certificate, form=("der", cipher))
+    (file,) = exported(
+        tmp_path / "in", certificate, RECORDS, form={"format": "der", "cipher": cipher}
+    )
     looks = itertools.count()
     with opened(file, key=key) as export:
         for number in looks:

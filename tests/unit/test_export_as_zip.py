@@ -21,16 +21,6 @@ FORMS = [("smime", "aes-256-cbc"), ("der", "aes-256-gcm")]
 MIB = 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def key(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
-    return rsa_key_and_certificate[0]
-
-
-@pytest.fixture(scope="module")
-def certificate(rsa_key_and_certificate: tuple[Path, Path]) -> Path:
-    return rsa_key_and_certificate[1]
-
-
 def exported(folder: Path, certificate: Path, **options: Any) -> list[Path]:
     """Export records that are hard to compress, and return the files of the archive."""
     records = [{"IXNID": f"{number:016}", "SUBJECT": noise(900).hex()} for number in range(1500)]
