@@ -218,6 +218,41 @@ def test_a_message_with_other_pieces_is_read_from_its_beginning(
     check_sequential(ranged(message(plaintext), key=SMALL_KEY), plaintext)
 
 
+@pytest.mark.parametrize("order", ["as they stand", "reversed", "at random"])
+def test_an_archive_of_many_entries_is_opened_in_a_few_passes(order: str) -> None:
+    """Also where the directory lists them in another order than that in which they stand."""
+    members = {f"{number}.json": made_up(20) * (number % 9) for number in range(500)}
+    members["large"] = made_up(3 << 20)
+    file = _Streamed()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+        if order == "reversed":
+            archive.filelist.reverse()
+        elif order == "at random":
+            random.Random(1).shuffle(archive.filelist)
+    stored = Stored(enveloped(*cut(by_hand.cbc(bytes(file.data)), *MANY_SIZES)))
+    content = open_ranged(stored, key=SMALL_KEY)
+    assert not content.is_direct
+    read = Archive([content])
+    assert [entry.name for entry in read.entries] == [info.filename for info in archive.filelist]
+    assert stored.taken < 6 * stored.size
+
+
+class _Streamed(io.RawIOBase):
+    """What was written, where nothing can be written again: entries have descriptors then."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self.data += data
+        return len(data)
+
+
 def check_sequential(content: RangedContent, plaintext: bytes) -> None:
     assert not content.is_direct
     assert content.size == len(plaintext)
@@ -455,7 +490,7 @@ class Shrinking(Stored):
 
 @pytest.mark.parametrize("kind", ["LF", SPACED])
 def test_a_file_that_becomes_shorter_is_told(holders: Holders, kind: str) -> None:
-    message = sealed(holders[0].certificate, bytes(100_000))
+    message = sealed(holders[0].certificate, bytes(3_000_000))
     file = Shrinking({**LINE_ENDS, **OTHERS}[kind](message))
     content = open_ranged(file, key=holders[0].key)
     file.is_cut = True

@@ -6,14 +6,12 @@ cannot be taken: what else it holds came from the same hands.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import attrs
 
 from cdds.archive.central import Central, Method, read_directory
 from cdds.archive.ends import End
-from cdds.archive.faults import malformed, shown
-from cdds.archive.local import Extent, confirm
+from cdds.archive.faults import shown
+from cdds.archive.local import confirm
 from cdds.archive.names import identity
 from cdds.archive.parts import Parts
 from cdds.errors import ArchiveError
@@ -75,14 +73,27 @@ def read_entries(parts: Parts, end: End, limits: Limits) -> tuple[ArchivedEntry,
     centrals = list(read_directory(parts, end))
     _check_distinct(centrals)
     _check_total(sum(central.size for central in centrals), parts.size, limits)
-    extents = [confirm(parts, central, end.start) for central in centrals]
-    _check_overlap(extents, centrals)
-    return tuple(map(_entry, centrals, extents))
+    starts = _confirmed(parts, centrals, end)
+    return tuple(_entry(central, starts[central.name]) for central in centrals)
 
 
-def _entry(central: Central, extent: Extent) -> ArchivedEntry:
+def _confirmed(parts: Parts, centrals: list[Central], end: End) -> dict[str, int]:
+    """Return where the data of each entry begin, by its name.
+
+    Whatever order the directory has, entries are looked at in the order in which they stand: some
+    parts can be read fast forward only.
+    """
+    in_order = sorted(centrals, key=lambda central: central.offset)
+    limits = [*(central.offset for central in in_order[1:]), end.start]
+    return {
+        central.name: confirm(parts, central, limit)
+        for central, limit in zip(in_order, limits, strict=False)
+    }
+
+
+def _entry(central: Central, start: int) -> ArchivedEntry:
     return ArchivedEntry(
-        central.name, central.size, central.compressed, central.crc, central.method, extent.data
+        central.name, central.size, central.compressed, central.crc, central.method, start
     )
 
 
@@ -120,10 +131,3 @@ def _check_distinct(centrals: list[Central]) -> None:
                 f"entries {shown(first.name)} and {shown(central.name)} have one name, or names "
                 "that some file systems take for one; nothing was read from the archive"
             )
-
-
-def _check_overlap(extents: list[Extent], centrals: list[Central]) -> None:
-    taken = sorted(zip(extents, centrals, strict=True), key=lambda pair: pair[0].start)
-    for (extent, central), (later, other) in pairwise(taken):
-        if later.start < extent.end:
-            raise malformed(other.name, f"overlaps with entry {shown(central.name)}", "4.3.6")

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import struct
 
-import attrs
-
 from cdds.archive.appnote import MAX_32
 from cdds.archive.central import DESCRIPTOR, ENCRYPTED, METHODS, PATCH, UTF8, Central
 from cdds.archive.extra import Zip64, zip64_field
@@ -28,23 +26,8 @@ _DESCRIPTORS = tuple(
 )
 
 
-@attrs.frozen
-class Extent:
-    """The bytes that an entry takes, over all parts.
-
-    Attributes:
-        start: where its local header begins.
-        data: where its data begin.
-        end: where its data, or the descriptor after them, end.
-    """
-
-    start: int
-    data: int
-    end: int
-
-
-def confirm(parts: Parts, central: Central, limit: int) -> Extent:
-    """Return what an entry takes, up to `limit` at most.
+def confirm(parts: Parts, central: Central, limit: int) -> int:
+    """Return where the data of an entry begin, which takes bytes up to `limit` at most.
 
     Raises:
         ArchiveError: its local header or its descriptor does not say what the directory says.
@@ -54,8 +37,10 @@ def confirm(parts: Parts, central: Central, limit: int) -> Extent:
     if end <= limit and central.flags & DESCRIPTOR:
         end += _descriptor_size(parts, central, end, limit)
     if end > limit:
-        raise malformed(central.name, "reaches into the central directory", "4.3.6")
-    return Extent(central.offset, data, end)
+        raise malformed(
+            central.name, "overlaps with the next entry or the central directory", "4.3.6"
+        )
+    return data
 
 
 def _confirm_header(parts: Parts, central: Central) -> int:
