@@ -234,14 +234,16 @@ def _end_entity(chain: Sequence[x509.Certificate], origin: str) -> x509.Certific
     if len(chain) == 1:
         return chain[0]
     distinct = {certificate.fingerprint(hashes.SHA256()): certificate for certificate in chain}
+    try:
+        named = [(one, one.subject, one.issuer) for one in distinct.values()]
+    except ValueError as error:
+        raise CertificateError(
+            f"{origin} holds a certificate whose names cannot be read"
+        ) from error
     ends = [
-        certificate
-        for certificate in distinct.values()
-        if not any(
-            other.issuer == certificate.subject
-            for other in distinct.values()
-            if other is not certificate
-        )
+        one
+        for one, subject, _ in named
+        if not any(issuer == subject for other, _, issuer in named if other is not one)
     ]
     if len(ends) != 1:
         raise CertificateError(
