@@ -314,6 +314,12 @@ def test_two_certificates_of_one_subject_are_refused(issue: Issue) -> None:
     assert "not one chain" in refusal(pem(issue("Same"), issue("Same")))
 
 
+def test_a_chain_with_a_name_that_cannot_be_read_is_refused(good: x509.Certificate) -> None:
+    """A certificate is loaded without a look at its names, by which a chain is told."""
+    damaged = x509.load_der_x509_certificate(der(good).replace(b"Good", b"\xff" * 4))
+    assert "names cannot be read" in refusal(pem(good, damaged))
+
+
 @pytest.mark.parametrize("source", [17, None, 1.5, object(), [b"x", 17], {"a": 1}])
 def test_what_cannot_be_a_certificate_is_refused(source: Any) -> None:
     """A wrong type in the list is no foreign error either."""
