@@ -182,6 +182,7 @@ def certificates(recipient: Path, folder: Path) -> dict[str, bytes]:
         "one.der": _openssl("x509", "-in", recipient, "-outform", "DER"),
         "chain.pem": pem + issuer.read_bytes(),
         "two.pem": pem + recipient.read_bytes(),
+        "signer.pem": issuer.read_bytes(),
         "ec.pem": (folder / "signer-ec.pem").read_bytes(),
     }
 

@@ -2,19 +2,25 @@
 
 Who is taken has an RSA key that is long enough and may encrypt keys, and can be taken again from
 the PEM and the pickle that come out. In whatever order a chain comes, it is of the same recipient.
+A signature is verified by them, or is not, and nothing else comes of it either.
 """
 
 from __future__ import annotations
 
 import pickle
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cdds.crypto import verify_signature
 from cdds.crypto.certificates import MIN_KEY_BITS, Recipient, load_recipients
-from cdds.errors import CertificateError
+from cdds.errors import CertificateError, SignatureError
+from fuzz.harnesses import SEEDS
+from fuzz.harnesses.signature import CONTENT
 
 READS = ("cdds.crypto.certificates",)
 WORDS = (
@@ -29,6 +35,8 @@ _NOW = datetime(2025, 6, 1, tzinfo=UTC)
 def check(data: bytes) -> None:
     """Check the invariant for a file."""
     _check_order(data)
+    with suppress(SignatureError, CertificateError):
+        verify_signature(CONTENT, _signature(), data)
     recipient = _loaded(data)
     if recipient is None:
         return
@@ -41,6 +49,11 @@ def check(data: bytes) -> None:
     assert _loaded(recipient.pem.encode()) == recipient
     assert pickle.loads(pickle.dumps(recipient)) == recipient
     _check_validity(recipient)
+
+
+@cache
+def _signature() -> bytes:
+    return (SEEDS / "signature" / "cdds-rsa").read_bytes()
 
 
 def _check_order(data: bytes) -> None:

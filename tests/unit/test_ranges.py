@@ -185,6 +185,13 @@ def test_a_content_is_a_part_of_an_archive(holders: Holders) -> None:
 
 # What is not regular
 
+
+def with_last_group_cut(message: bytes) -> bytes:
+    """Put a line end into the last four characters, and so many spaces that it seems regular."""
+    at, end = line_end(message), len(message.rstrip()) - 1
+    return message[:at] + b"   " + message[at:end] + b"\n" + message[end:]
+
+
 SPACED = "spaces after each line"
 OTHERS: dict[str, Callable[[bytes], bytes]] = {
     SPACED: lambda message: message.replace(b"\n", b" \n"),
@@ -192,6 +199,7 @@ OTHERS: dict[str, Callable[[bytes], bytes]] = {
     "an empty line at the beginning": lambda message: message.replace(b"\n\n", b"\n\n\n", 1),
     "much space after it": lambda message: message + b"\n" * 70_000,
     "an empty line at the end": lambda message: message[:-20] + b"\n\n" + message[-20:],
+    "a line end within the last group": with_last_group_cut,
 }
 
 

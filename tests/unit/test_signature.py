@@ -418,7 +418,14 @@ def test_certificates_that_cannot_verify_are_refused(
     ):
         with pytest.raises(CertificateError, match=told):
             verify_signature(CONTENT, Forge(key, certificate)(), certificate)
-    nothing: list[Any] = [[], b"no certificate", "/no/such/file", 3]
+    damaged = issue("Signer").public_bytes(Encoding.DER)
+    nothing: list[Any] = [
+        [],
+        damaged.replace(b"Signer", b"\xff" * 6),
+        b"no certificate",
+        "/no/such/file",
+        3,
+    ]
     for trusted in nothing:
         with pytest.raises(CertificateError):
             verify_signature(CONTENT, b"", trusted)

@@ -188,14 +188,13 @@ def load_chain(
         CertificateError: there is none that can be read, or they are not one chain.
     """
     origin = "the certificate"
-    if isinstance(source, x509.Certificate):
-        return [source], origin
     if isinstance(source, (str, os.PathLike)):
         origin = os.fspath(source)
         source = read_file(origin, "certificate")
-    if not isinstance(source, bytes):
+    if not isinstance(source, (bytes, x509.Certificate)):
         raise CertificateError("a certificate is a path, PEM or DER bytes, or an x509.Certificate")
-    certificates = _parse(source, origin)
+    certificates = _parse(source, origin) if isinstance(source, bytes) else [source]
+    _check_names(certificates, origin)
     end = _end_entity(certificates, origin)
     return [end, *(other for other in certificates if other != end)], origin
 
@@ -229,21 +228,31 @@ def _parse(data: bytes, origin: str) -> Sequence[x509.Certificate]:
         ) from error
 
 
+def _check_names(certificates: Iterable[x509.Certificate], origin: str) -> None:
+    """Refuse names that cannot be read: they are not looked at where a certificate is parsed."""
+    try:
+        for certificate in certificates:
+            certificate.issuer.public_bytes()
+            certificate.subject.public_bytes()
+    except ValueError as error:
+        raise CertificateError(
+            f"{origin} holds a certificate whose names cannot be read; ask its owner for a new one"
+        ) from error
+
+
 def _end_entity(chain: Sequence[x509.Certificate], origin: str) -> x509.Certificate:
     """Return the certificate of a chain that issued none of the others."""
     if len(chain) == 1:
         return chain[0]
     distinct = {certificate.fingerprint(hashes.SHA256()): certificate for certificate in chain}
-    try:
-        named = [(one, one.subject, one.issuer) for one in distinct.values()]
-    except ValueError as error:
-        raise CertificateError(
-            f"{origin} holds a certificate whose names cannot be read"
-        ) from error
     ends = [
-        one
-        for one, subject, _ in named
-        if not any(issuer == subject for other, _, issuer in named if other is not one)
+        certificate
+        for certificate in distinct.values()
+        if not any(
+            other.issuer == certificate.subject
+            for other in distinct.values()
+            if other is not certificate
+        )
     ]
     if len(ends) != 1:
         raise CertificateError(
