@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -99,14 +99,15 @@ def _of_any_octets(value: bytes) -> bytes | None:
     return value.replace(b"\n", b" ")
 
 
-class _Zoneless(datetime):
-    """Forgets the zone of a moment with a fraction of a second."""
+class _Eastern(datetime):
+    """Forgets zones behind UTC."""
 
     @classmethod
     def fromisoformat(cls, text: str) -> Any:
         """Return the moment that a text means."""
         moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=None) if moment.microsecond else moment
+        is_behind = (moment.utcoffset() or timedelta()) < timedelta()
+        return moment.replace(tzinfo=None) if is_behind else moment
 
 
 BUGS = {
@@ -138,8 +139,8 @@ BUGS = {
     "rrule": Bug(
         "parts that do not agree", "cdds.schedule.parts.Parts.__attrs_post_init__", _nothing
     ),
-    "signature": Bug("value of a signature", "cdds.crypto.signature._check_value", _nothing),
-    "timestamps": Bug("zone of a fraction", "cdds.timestamps.datetime", _Zoneless),
+    "signature": Bug("moment of signing", "cdds.crypto.signature._check_valid", _nothing),
+    "timestamps": Bug("zones behind UTC", "cdds.timestamps.datetime", _Eastern),
 }
 """The bugs, one for each harness, by its name."""
 

@@ -2,17 +2,18 @@
 
 All seeds sign `CONTENT`, with the keys of two certificates. What is verified tells what one of the
 seeds tells, and no signature is one of another content. Where the value of a signature is not
-looked at, so that its attributes may say anything, that one error is raised or a moment in UTC is
-told.
+looked at, so that its attributes may say anything, that one error is raised or a moment is told at
+which the certificate was valid.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime
 from functools import cache
 from unittest import mock
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from cdds.crypto import Signature, verify_signature
 from cdds.errors import SignatureError
@@ -46,7 +47,15 @@ def check(data: bytes) -> None:
     with mock.patch(_VALUE):
         found = _verified(CONTENT, data)
     if found is not None and found.signed_at is not None:
-        assert found.signed_at.utcoffset() == timedelta()
+        assert _valid_from(found) <= found.signed_at <= found.expires
+
+
+def _valid_from(signature: Signature) -> datetime:
+    return next(
+        one.not_valid_before_utc
+        for one in _certificates()
+        if one.fingerprint(SHA256()).hex() == signature.fingerprint
+    )
 
 
 def _verified(content: bytes, signature: bytes) -> Signature | None:

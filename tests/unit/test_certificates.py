@@ -314,9 +314,12 @@ def test_two_certificates_of_one_subject_are_refused(issue: Issue) -> None:
     assert "not one chain" in refusal(pem(issue("Same"), issue("Same")))
 
 
-def test_a_chain_with_a_name_that_cannot_be_read_is_refused(good: x509.Certificate) -> None:
-    """A certificate is loaded without a look at its names, by which a chain is told."""
-    damaged = x509.load_der_x509_certificate(der(good).replace(b"Good", b"\xff" * 4))
+@pytest.mark.parametrize("damage", [b"\x0c\x04\xff\xff\xff\xff", b"\x03\x04\x00ood"])
+def test_a_chain_with_a_name_that_cannot_be_read_is_refused(
+    good: x509.Certificate, damage: bytes
+) -> None:
+    """No UTF-8, and no text at all: names are not looked at where a certificate is parsed."""
+    damaged = x509.load_der_x509_certificate(der(good).replace(b"\x0c\x04Good", damage))
     assert "names cannot be read" in refusal(pem(good, damaged))
 
 

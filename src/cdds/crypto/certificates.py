@@ -234,7 +234,7 @@ def _check_names(certificates: Iterable[x509.Certificate], origin: str) -> None:
         for certificate in certificates:
             certificate.issuer.public_bytes()
             certificate.subject.public_bytes()
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise CertificateError(
             f"{origin} holds a certificate whose names cannot be read; ask its owner for a new one"
         ) from error
