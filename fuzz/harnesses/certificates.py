@@ -2,7 +2,8 @@
 
 Who is taken has an RSA key that is long enough and may encrypt keys, and can be taken again from
 the PEM and the pickle that come out. In whatever order a chain comes, it is of the same recipient.
-A signature is verified by them, or is not, and nothing else comes of it either.
+A signature is verified by them or is not, a message is for them or is not, and nothing else comes
+of it either.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cdds.crypto import verify_signature
+from cdds.crypto import MessageHeader, inspect_message, verify_signature
 from cdds.crypto.certificates import MIN_KEY_BITS, Recipient, load_recipients
-from cdds.errors import CertificateError, SignatureError
+from cdds.crypto.decryption import PrivateKeys
+from cdds.errors import CertificateError, MessageError, SignatureError
 from fuzz.harnesses import SEEDS
+from fuzz.harnesses.decryption import private_key
 from fuzz.harnesses.signature import CONTENT
 
 READS = ("cdds.crypto.certificates",)
@@ -37,6 +40,8 @@ def check(data: bytes) -> None:
     _check_order(data)
     with suppress(SignatureError, CertificateError):
         verify_signature(CONTENT, _signature(), data)
+    with suppress(MessageError, CertificateError):
+        PrivateKeys.loaded(private_key(), (), None, data).content_key(_header())
     recipient = _loaded(data)
     if recipient is None:
         return
@@ -54,6 +59,11 @@ def check(data: bytes) -> None:
 @cache
 def _signature() -> bytes:
     return (SEEDS / "signature" / "cdds-rsa").read_bytes()
+
+
+@cache
+def _header() -> MessageHeader:
+    return inspect_message((SEEDS / "messages" / "attributes.der").read_bytes())
 
 
 def _check_order(data: bytes) -> None:

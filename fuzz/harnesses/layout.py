@@ -21,7 +21,7 @@ from cdds.crypto.message import EncryptedMessage
 from cdds.crypto.ranged_octets import Irregular
 from cdds.crypto.ranges import RangedContent, ranged_content
 from cdds.errors import DecryptionError, MessageError
-from fuzz.harnesses import SEEDS
+from fuzz.harnesses.decryption import private_key
 
 READS = (
     "cdds.crypto.layout",
@@ -129,5 +129,4 @@ def _check_ranges(content: RangedContent, expected: bytes, step: int) -> None:
 
 @cache
 def _keys() -> PrivateKeys:
-    path = SEEDS / "keys" / "test-only.key.pem"
-    return PrivateKeys.loaded(path, (), None, ())
+    return PrivateKeys.loaded(private_key(), (), None, ())
