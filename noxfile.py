@@ -62,7 +62,7 @@ def slow(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Fuzz the parsers: `nox -s fuzz -- SECONDS NAME…`, by default all, 600 seconds each.
 
-    Before that each of some bugs is planted, and must be found.
+    Before that a bug is planted for each harness, and must be found.
     """
     seconds, *names = session.posargs or ["600"]
     install_wheel(session)

@@ -33,17 +33,17 @@ def read_json(text: bytes, **options: Any) -> Any:
         ValueError: it is no JSON, as RFC 8259 has it, or no UTF-8.
         RecursionError: it is nested too deeply.
     """
-    options = {"parse_int": _Number, "parse_float": _Number, "object_pairs_hook": Pairs} | options
+    options = {"parse_int": Number, "parse_float": Number, "object_pairs_hook": Pairs} | options
     return json.loads(text.decode(), parse_constant=_refused, **options)
 
 
-class _Number(str):
+class Number(str):
     """The text of a number; never equal to a string."""
 
     __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Number) and str(self) == str(other)
+        return isinstance(other, Number) and str(self) == str(other)
 
     def __hash__(self) -> int:
         return hash(str(self))

@@ -34,6 +34,7 @@ from cdds.crypto.envelope import Format
 from cdds.crypto.recipients import KeyTransport
 from cdds.crypto.selfsigned import self_signed
 from cdds.schedule import Daily, Hourly, Monthly, Once, Recurrence, RRule, Weekly, to_json
+from fuzz import make_reading_seeds
 from fuzz.harnesses import SEEDS
 from fuzz.harnesses.archives import CUT_UNIT
 from fuzz.harnesses.decryption import CONTENT
@@ -72,6 +73,8 @@ def main() -> None:
     _save("recurrences", _recurrences())
     _save("json_text", _numbered(_TEXTS))
     _save("configuration", _CONFIGURATIONS)
+    for harness, files in make_reading_seeds.made(CERTIFICATE).items():
+        _save(harness, files)
 
 
 def _save(name: str, files: Mapping[str, bytes]) -> None:

@@ -1,7 +1,7 @@
 """Fuzzes one harness in this process: `python -m fuzz.one NAME CORPUS… -OPTION…`.
 
-Folders and options are those of libFuzzer, which ends the process. With ``--planted BUG`` before
-them the library has that bug.
+Folders and options are those of libFuzzer, which ends the process. With ``--planted`` before them
+the library has the bug that is planted for the harness.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def main(name: str, *arguments: str) -> None:
     if arguments[:1] == ("--planted",):
         from fuzz.planted import plant  # not before: it loads what is to be instrumented
 
-        plant(arguments[1])
-        arguments = arguments[2:]
+        plant(name)
+        arguments = arguments[1:]
     atheris.Setup([name, *arguments], found.check)
     atheris.Fuzz()
 

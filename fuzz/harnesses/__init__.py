@@ -19,8 +19,16 @@ SEEDS = Path(__file__).parent.parent / "seeds"
 
 NAMES = (
     "decryption",
+    "signature",
     "messages",
+    "layout",
     "archives",
+    "files",
+    "digests",
+    "listing",
+    "rows",
+    "certificates",
+    "page_tokens",
     "gate",
     "members",
     "json_array",

@@ -45,7 +45,7 @@ _texts: set[str] = set()  # of all decryptions that failed
 def check(data: bytes) -> None:
     """Check the invariant for a message."""
     try:
-        content = decrypt(data, key=_key())
+        content = decrypt(data, key=private_key())
         found = b"".join(content.iter_unverified())
     except MessageError:
         return
@@ -59,6 +59,7 @@ def check(data: bytes) -> None:
 
 
 @cache
-def _key() -> RSAPrivateKey:
+def private_key() -> RSAPrivateKey:
+    """Return the key that the seeds are sealed for."""
     path = SEEDS / "keys" / "test-only.key.pem"
     return cast(RSAPrivateKey, load_pem_private_key(path.read_bytes(), password=None))

@@ -9,7 +9,7 @@ How long a line may be follows from the size of the input.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from cdds.errors import RecordError, SourceError
@@ -69,7 +69,7 @@ def _check_records(data: bytes, content: bytes) -> None:
             expected.append(
                 read_json(line, parse_int=int, parse_float=Decimal, object_pairs_hook=dict)
             )
-        except (ValueError, RecursionError):
+        except (ValueError, InvalidOperation, RecursionError):
             fault = number
             break
     found: list[Any] = []

@@ -28,6 +28,9 @@ from cdds.errors import CertificateError
 Judge: TypeAlias = Callable[[str], str]
 Issue: TypeAlias = Callable[..., x509.Certificate]
 
+NO_AUTHORITY = x509.BasicConstraints(ca=False, path_length=None)
+USAGE_OID, BASIC_OID = b"\x55\x1d\x0f", b"\x55\x1d\x13"
+
 
 def pem(*certificates: x509.Certificate) -> bytes:
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
@@ -312,6 +315,20 @@ def test_unrelated_certificates_in_one_file_are_refused(issue: Issue) -> None:
 def test_two_certificates_of_one_subject_are_refused(issue: Issue) -> None:
     """An old and a renewed one: the caller has to say which."""
     assert "not one chain" in refusal(pem(issue("Same"), issue("Same")))
+
+
+def test_an_extension_that_comes_twice_is_refused(issue: Issue) -> None:
+    certificate = der(issue("Good", extensions=(key_usage(key_encipherment=True), NO_AUTHORITY)))
+    assert "fields that cannot be read" in refusal(certificate.replace(USAGE_OID, BASIC_OID))
+
+
+@pytest.mark.parametrize("damage", [b"\x0c\x04\xff\xff\xff\xff", b"\x03\x04\x00ood"])
+def test_a_chain_with_a_name_that_cannot_be_read_is_refused(
+    good: x509.Certificate, damage: bytes
+) -> None:
+    """No UTF-8, and no text at all: names are not looked at where a certificate is parsed."""
+    damaged = x509.load_der_x509_certificate(der(good).replace(b"\x0c\x04Good", damage))
+    assert "names cannot be read" in refusal(pem(good, damaged))
 
 
 @pytest.mark.parametrize("source", [17, None, 1.5, object(), [b"x", 17], {"a": 1}])

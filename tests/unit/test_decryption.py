@@ -281,6 +281,19 @@ def test_a_subject_key_identifier_says_which_recipient(holders: Holders, issue: 
     assert inspect_message(message).recipients[1].subject_key_identifier == identifier.digest
 
 
+def test_a_certificate_with_an_extension_twice_still_tells_who_is_meant(
+    holders: Holders, issue: Issue
+) -> None:
+    """It may not be sealed for; but a message that was opens for its holder."""
+    key = holders[0].key
+    authority = x509.BasicConstraints(ca=False, path_length=None)
+    usage = x509.KeyUsage(False, False, True, False, False, False, False, False, False)
+    sound = issue("Twice", key=key, extensions=(usage, authority))
+    damaged = sound.public_bytes(Encoding.DER).replace(b"\x55\x1d\x0f", b"\x55\x1d\x13")
+    message = b"".join(Envelope(sound).encrypt([b"content"]))
+    assert opened(message, key=key, certificates=damaged) == b"content"
+
+
 def test_a_certificate_without_identifier_is_found_by_that_of_its_key(holders: Holders) -> None:
     """RFC 5280, section 4.2.1.2, the first way."""
     key, certificate = holders[0].key, holders[0].certificate

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzz.harnesses import NAMES, SEEDS, harness, seeds
+from fuzz.planted import BUGS, seeds_hold
 
 NEEDED = {"ber": "asn1crypto"}
 
@@ -39,6 +40,15 @@ def test_every_harness_says_what_it_tests_and_what_it_reads_with(name: str) -> N
 def test_an_invariant_holds_on_its_seeds(name: str) -> None:
     for path in seeds(name):
         harness(name).check(path.read_bytes())
+
+
+def test_the_bug_that_is_planted_is_for_the_fuzzer_to_find(name: str) -> None:
+    """No seed shows it; so whoever renames what it stands for sees it here."""
+    assert seeds_hold(name)
+
+
+def test_a_bug_is_planted_for_every_harness() -> None:
+    assert set(BUGS) == set(NAMES)
 
 
 @given(data=st.data())

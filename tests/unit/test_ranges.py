@@ -185,6 +185,13 @@ def test_a_content_is_a_part_of_an_archive(holders: Holders) -> None:
 
 # What is not regular
 
+
+def with_last_group_cut(message: bytes) -> bytes:
+    """Put a line end into the last four characters, and so many spaces that it seems regular."""
+    at, end = line_end(message), len(message.rstrip()) - 1
+    return message[:at] + b"   " + message[at:end] + b"\n" + message[end:]
+
+
 SPACED = "spaces after each line"
 OTHERS: dict[str, Callable[[bytes], bytes]] = {
     SPACED: lambda message: message.replace(b"\n", b" \n"),
@@ -192,6 +199,7 @@ OTHERS: dict[str, Callable[[bytes], bytes]] = {
     "an empty line at the beginning": lambda message: message.replace(b"\n\n", b"\n\n\n", 1),
     "much space after it": lambda message: message + b"\n" * 70_000,
     "an empty line at the end": lambda message: message[:-20] + b"\n\n" + message[-20:],
+    "a line end within the last group": with_last_group_cut,
 }
 
 
@@ -216,6 +224,41 @@ def test_a_message_with_other_pieces_is_read_from_its_beginning(
 ) -> None:
     plaintext = made_up(1_000_000)
     check_sequential(ranged(message(plaintext), key=SMALL_KEY), plaintext)
+
+
+@pytest.mark.parametrize("order", ["as they stand", "reversed", "at random"])
+def test_an_archive_of_many_entries_is_opened_in_a_few_passes(order: str) -> None:
+    """Also where the directory lists them in another order than that in which they stand."""
+    members = {f"{number}.json": made_up(20) * (number % 9) for number in range(500)}
+    members["large"] = made_up(3 << 20)
+    file = _Streamed()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+        if order == "reversed":
+            archive.filelist.reverse()
+        elif order == "at random":
+            random.Random(1).shuffle(archive.filelist)
+    stored = Stored(enveloped(*cut(by_hand.cbc(bytes(file.data)), *MANY_SIZES)))
+    content = open_ranged(stored, key=SMALL_KEY)
+    assert not content.is_direct
+    read = Archive([content])
+    assert [entry.name for entry in read.entries] == [info.filename for info in archive.filelist]
+    assert stored.taken < 6 * stored.size
+
+
+class _Streamed(io.RawIOBase):
+    """What was written, where nothing can be written again: entries have descriptors then."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self.data += data
+        return len(data)
 
 
 def check_sequential(content: RangedContent, plaintext: bytes) -> None:
@@ -455,7 +498,7 @@ class Shrinking(Stored):
 
 @pytest.mark.parametrize("kind", ["LF", SPACED])
 def test_a_file_that_becomes_shorter_is_told(holders: Holders, kind: str) -> None:
-    message = sealed(holders[0].certificate, bytes(100_000))
+    message = sealed(holders[0].certificate, bytes(3_000_000))
     file = Shrinking({**LINE_ENDS, **OTHERS}[kind](message))
     content = open_ranged(file, key=holders[0].key)
     file.is_cut = True

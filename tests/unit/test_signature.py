@@ -412,13 +412,24 @@ def test_certificates_that_cannot_verify_are_refused(
 ) -> None:
     sealing = x509.KeyUsage(False, False, True, False, False, False, False, False, False)
     weak = rsa.generate_private_key(65537, 1024)
+    authority = x509.BasicConstraints(ca=False, path_length=None)
+    twice = issue("Signer", extensions=(sealing, authority)).public_bytes(Encoding.DER)
+    twice = twice.replace(b"\x55\x1d\x0f", b"\x55\x1d\x13")
     for certificate, key, told in (
         (issue("Signer", extensions=(sealing,)), rsa_key, "does not allow digitalSignature"),
+        (x509.load_der_x509_certificate(twice), rsa_key, "fields that cannot be read"),
         (issue("Signer", key=weak), weak, "RSA key of 1024 bits"),
     ):
         with pytest.raises(CertificateError, match=told):
             verify_signature(CONTENT, Forge(key, certificate)(), certificate)
-    nothing: list[Any] = [[], b"no certificate", "/no/such/file", 3]
+    damaged = issue("Signer").public_bytes(Encoding.DER)
+    nothing: list[Any] = [
+        [],
+        damaged.replace(b"Signer", b"\xff" * 6),
+        b"no certificate",
+        "/no/such/file",
+        3,
+    ]
     for trusted in nothing:
         with pytest.raises(CertificateError):
             verify_signature(CONTENT, b"", trusted)

@@ -407,7 +407,17 @@ def test_records_are_what_the_lines_hold(tmp_path: Path, line: bytes) -> None:
     assert found == [json.loads(text) for text in (line, b'{"IXNID":"2"}') if text.strip()]
 
 
-@pytest.mark.parametrize("line", [b"{", "{}".encode("utf-16-be"), b'{"N":NaN}', b'{"S":"\xff"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        "{}".encode("utf-16-be"),
+        b'{"N":NaN}',
+        b'{"S":"\xff"}',
+        b'{"N":1e9999999999999999999}',
+    ],
+    ids=["cut off", "UTF-16", "NaN", "no UTF-8", "an exponent beyond those of Decimal"],
+)
 def test_a_malformed_line_is_an_error_of_this_library(tmp_path: Path, line: bytes) -> None:
     """Also for whoever takes records instead of lines: the gate would refuse it too."""
     (tmp_path / "i").write_bytes(b"{}\n" + line + b"\n")

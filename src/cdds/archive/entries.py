@@ -6,13 +6,11 @@ cannot be taken: what else it holds came from the same hands.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import attrs
 
 from cdds.archive.central import Central, Method, read_directory
 from cdds.archive.ends import End
-from cdds.archive.faults import malformed, shown
+from cdds.archive.faults import shown
 from cdds.archive.local import Extent, confirm
 from cdds.archive.names import identity
 from cdds.archive.parts import Parts
@@ -79,9 +77,22 @@ def read_entries(parts: Parts, end: End, limits: Limits) -> tuple[ArchivedEntry,
     centrals = list(read_directory(parts, end))
     _check_distinct(centrals)
     _check_total(sum(central.size for central in centrals), parts.size, limits)
-    extents = [confirm(parts, central, end.start) for central in centrals]
-    _check_overlap(extents, centrals)
-    return tuple(map(_entry, centrals, extents))
+    extents = _confirmed(parts, centrals, end)
+    return tuple(_entry(central, extents[central.name]) for central in centrals)
+
+
+def _confirmed(parts: Parts, centrals: list[Central], end: End) -> dict[str, Extent]:
+    """Return what each entry takes, by its name.
+
+    Whatever order the directory has, entries are looked at in the order in which they stand: some
+    parts can be read fast forward only.
+    """
+    in_order = sorted(centrals, key=lambda central: central.offset)
+    limits = [*(central.offset for central in in_order[1:]), end.start]
+    return {
+        central.name: confirm(parts, central, limit)
+        for central, limit in zip(in_order, limits, strict=False)
+    }
 
 
 def _entry(central: Central, extent: Extent) -> ArchivedEntry:
@@ -131,10 +142,3 @@ def _check_distinct(centrals: list[Central]) -> None:
                 f"entries {shown(first.name)} and {shown(central.name)} have one name, or names "
                 "that some file systems take for one; nothing was read from the archive"
             )
-
-
-def _check_overlap(extents: list[Extent], centrals: list[Central]) -> None:
-    taken = sorted(zip(extents, centrals, strict=True), key=lambda pair: pair[0].start)
-    for (extent, central), (later, other) in pairwise(taken):
-        if later.start < extent.end:
-            raise malformed(other.name, f"overlaps with entry {shown(central.name)}", "4.3.6")

@@ -54,7 +54,9 @@ def confirm(parts: Parts, central: Central, limit: int) -> Extent:
     if end <= limit and central.flags & DESCRIPTOR:
         end += _descriptor_size(parts, central, end, limit)
     if end > limit:
-        raise malformed(central.name, "reaches into the central directory", "4.3.6")
+        raise malformed(
+            central.name, "overlaps with the next entry or the central directory", "4.3.6"
+        )
     return Extent(central.offset, data, end)
 
 

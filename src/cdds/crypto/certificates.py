@@ -29,6 +29,12 @@ EXPIRY_NOTICE = timedelta(days=30)
 CertificateSource: TypeAlias = "str | os.PathLike[str] | bytes | x509.Certificate | Recipient"
 """A path, PEM or DER bytes, a certificate, or a recipient made of one."""
 
+UNREADABLE: tuple[type[Exception], ...] = (
+    *(ValueError, TypeError, UnsupportedAlgorithm),
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+"""What ``cryptography`` raises for a field of a certificate, often not before it is asked for."""
+
 _PEM_LABEL = b"-----BEGIN CERTIFICATE-----"
 _MAX_FILE_SIZE = 1024 * 1024
 
@@ -54,7 +60,7 @@ class Recipient:
             _check_key(self)
             _check_usage(self)
             _try_out(self)
-        except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
+        except UNREADABLE as error:
             if isinstance(error, CertificateError):
                 raise
             raise CertificateError(f"{self.origin} has fields that cannot be read") from error
@@ -223,9 +229,24 @@ def _parse(data: bytes, origin: str) -> Sequence[x509.Certificate]:
         if _PEM_LABEL in data:
             return x509.load_pem_x509_certificates(data)
         return [x509.load_der_x509_certificate(data)]
-    except (ValueError, TypeError, x509.InvalidVersion) as error:
+    except UNREADABLE as error:
         raise CertificateError(
             f"{origin} holds no X.509 certificate in PEM or DER that can be read"
+        ) from error
+
+
+def check_names(certificate: x509.Certificate, origin: str) -> None:
+    """Refuse a certificate with names that cannot be read.
+
+    Raises:
+        CertificateError: one of them cannot.
+    """
+    try:
+        certificate.issuer.public_bytes()
+        certificate.subject.public_bytes()
+    except UNREADABLE as error:
+        raise CertificateError(
+            f"{origin} holds a certificate whose names cannot be read; ask its owner for a new one"
         ) from error
 
 
@@ -234,6 +255,8 @@ def _end_entity(chain: Sequence[x509.Certificate], origin: str) -> x509.Certific
     if len(chain) == 1:
         return chain[0]
     distinct = {certificate.fingerprint(hashes.SHA256()): certificate for certificate in chain}
+    for certificate in distinct.values():
+        check_names(certificate, origin)
     ends = [
         certificate
         for certificate in distinct.values()

@@ -25,6 +25,7 @@ from cdds.crypto.ranged_octets import (
     ranged_octets,
 )
 from cdds.crypto.recognition import Recognised
+from cdds.errors import MessageError
 
 _MAX_WALKED = 4_096  # octet strings
 _READ_AT_ONCE = 1 << 20
@@ -121,8 +122,8 @@ class LaidOut:
 def laid_out(file: RangedFile) -> LaidOut | None:
     """Return where the ciphertext of a message stands, if it is laid out regularly.
 
-    Raises:
-        MessageError: the message is malformed at its beginning or its end.
+    What seems malformed may be irregular alone, as where empty lines are in the middle of base64:
+    that is told where it is read from its beginning.
     """
     try:
         found, source = ranged_octets(file)
@@ -131,7 +132,7 @@ def laid_out(file: RangedFile) -> LaidOut | None:
         check_cipher(message.header)
         runs = _runs(message.ciphertext_pieces(), octets)
         return LaidOut(message.header, RangedCiphertext(source, runs), message.ending())
-    except Irregular:
+    except MessageError:
         return None
 
 

@@ -3,13 +3,14 @@
 Place: beside `decryption`, which decrypts a message from its beginning, for files that can be read
 by offset. In CBC mode the block before is all that decrypting a block needs; in GCM, its number.
 So where `layout` tells where the ciphertext stands, only what is asked for is read. Any other
-message is decrypted from its beginning, again where it is read backward. Whatever may be wrong
+message is decrypted from its beginning, again where it is read far backward. Whatever may be wrong
 with key or content gives the one error of `decryption`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
 from threading import Lock
 from typing import Protocol
 
@@ -30,6 +31,7 @@ from cdds.errors import JobError, MessageError
 
 _COUNTED_NONCE = 12  # bytes; with any other the counter begins anywhere (SP 800-38D, section 7.1)
 _FIRST_COUNT = 2  # the count before is that of the tag
+_KEPT = 1 << 20  # bytes of a content that is decrypted from its beginning
 
 
 class _Plaintext(Protocol):
@@ -52,7 +54,7 @@ class RangedContent:
     Attributes:
         header: what the message says of itself.
         is_direct: whether a range is read without what is before it. Where it is not, the message
-            is decrypted from its beginning, and again from there to read backward.
+            is decrypted from its beginning, and again from there to read more than a MiB backward.
     """
 
     def __init__(self, header: MessageHeader, plaintext: _Plaintext, *, is_direct: bool) -> None:
@@ -233,23 +235,27 @@ def _unpadded_size(block: bytes) -> int:
 
 
 class _Sequential:
-    """A content that is decrypted from its beginning, and again from there to read backward."""
+    """A content that is decrypted from its beginning, and again from there to read far backward.
+
+    What was decrypted last is kept: whoever reads an archive takes many small steps back, between
+    its headers and from its end to its directory.
+    """
 
     def __init__(self, file: RangedFile, key: ContentKey) -> None:
         self._file = file
         self._key = key
         self._lock = Lock()
-        self.size = sum(map(len, self._decrypted()))
         self._begin()
+        for piece in self._pieces:
+            self._keep(piece)
+        self.size = self._position
 
     def read(self, offset: int, size: int) -> bytes:
         with self._lock:
-            if offset < self._position:
+            if offset < self._kept_from:
                 self._begin()
             try:
-                for _ in self._taken(offset - self._position):
-                    pass
-                return b"".join(self._taken(size))
+                return b"".join(self._between(offset, offset + size))
             except BaseException:
                 self._begin()
                 raise
@@ -264,19 +270,32 @@ class _Sequential:
 
     def _begin(self) -> None:
         self._pieces = self._decrypted()
-        self._rest = memoryview(b"")
-        self._position = 0
+        self._kept: deque[bytes] = deque()
+        self._kept_from = self._position = 0
 
-    def _taken(self, size: int) -> Generator[memoryview]:
-        while size:
-            if not self._rest:
-                self._rest = memoryview(self._next_piece())
-            taken, self._rest = self._rest[:size], self._rest[size:]
-            self._position += len(taken)
-            size -= len(taken)
-            yield taken
+    def _between(self, start: int, end: int) -> Iterator[memoryview]:
+        """Yield what is kept from `start` on, and what comes after it, up to `end`."""
+        at = self._kept_from
+        for piece in tuple(self._kept):
+            yield _overlap(piece, at, start, end)
+            at += len(piece)
+        while self._position < end:
+            at, piece = self._position, self._next_piece()
+            self._keep(piece)
+            yield _overlap(piece, at, start, end)
+
+    def _keep(self, piece: bytes) -> None:
+        self._kept.append(piece)
+        self._position += len(piece)
+        while self._position - self._kept_from - len(self._kept[0]) >= _KEPT:
+            self._kept_from += len(self._kept.popleft())
 
     def _next_piece(self) -> bytes:
         for piece in self._pieces:
             return piece
         raise MessageError("the message has become shorter while it was read")
+
+
+def _overlap(piece: bytes, at: int, start: int, end: int) -> memoryview:
+    """Return what a piece that stands `at` a place has between two others."""
+    return memoryview(piece)[max(0, start - at) : max(0, end - at)]

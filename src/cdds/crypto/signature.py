@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cdds.crypto import ber
 from cdds.crypto.algorithms import identified
 from cdds.crypto.ber_parser import CONSTRUCTED, Element, Parser, malformed
-from cdds.crypto.certificates import MIN_KEY_BITS, check_validity, load_chain
+from cdds.crypto.certificates import MIN_KEY_BITS, check_names, check_validity, load_chain
 from cdds.crypto.names import shown_name
 from cdds.crypto.recognition import recognised
 from cdds.crypto.signer import signing_key
@@ -146,7 +146,10 @@ def _loaded(
     chains = [load_chain(source) for source in trusted]
     if not chains:
         raise CertificateError("the certificate of the signer is needed to verify a signature")
-    return [(certificates[0], origin) for certificates, origin in chains]
+    loaded = [(certificates[0], origin) for certificates, origin in chains]
+    for certificate, origin in loaded:
+        check_names(certificate, origin)
+    return loaded
 
 
 def _verified(

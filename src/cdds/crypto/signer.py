@@ -12,12 +12,11 @@ from typing import TypeAlias
 
 import attrs
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from cdds.crypto.certificates import MIN_KEY_BITS, check_validity, load_chain
+from cdds.crypto.certificates import MIN_KEY_BITS, UNREADABLE, check_validity, load_chain
 from cdds.crypto.private_keys import load_private_key
 from cdds.errors import CertificateError
 
@@ -117,7 +116,7 @@ def signing_key(certificate: x509.Certificate, origin: str) -> object:
     try:
         key = certificate.public_key()
         usage = _key_usage(certificate)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise CertificateError(f"{origin} has fields that cannot be read") from error
     if usage and not (usage.digital_signature or usage.content_commitment):
         raise CertificateError(

@@ -16,12 +16,14 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import attrs
 from cryptography import x509
 
 from cdds.crypto import ber
 from cdds.crypto.ber_parser import parse
+from cdds.crypto.certificates import UNREADABLE
 from cdds.crypto.message import RecipientHeader
 from cdds.crypto.private_keys import DecryptionKey, RsaKey
 from cdds.errors import CertificateError, DecryptionError, MessageError
@@ -226,8 +228,10 @@ def _issuer(certificate: x509.Certificate) -> bytes:
 
 def _key_identifier(certificate: x509.Certificate) -> bytes:
     """Return what a certificate's key is called by (RFC 5280, section 4.2.1.2)."""
-    try:
+    with suppress(x509.ExtensionNotFound, *UNREADABLE):
         extensions = certificate.extensions
         return extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except (x509.ExtensionNotFound, ValueError):
+    try:
         return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
+    except UNREADABLE as error:
+        raise CertificateError("a certificate of a key has fields that cannot be read") from error

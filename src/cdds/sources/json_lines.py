@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import IO, Any, NoReturn
 
 from cdds.errors import RecordError, SourceError
@@ -146,7 +146,7 @@ def _parse(line: bytes, reject: Reject) -> Any:
     try:
         # Given bytes, it would guess at other encodings.
         return json.loads(line.decode(), parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+    except (ValueError, InvalidOperation, RecursionError):
         raise RecordError(reject) from None
 
 
