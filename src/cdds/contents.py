@@ -17,6 +17,7 @@ import attrs
 
 from cdds import manifest
 from cdds.archive import Entry, PackedEntry
+from cdds.errors import JobError
 from cdds.model import DataFile, Job
 from cdds.protocols import (
     Lines,
@@ -99,6 +100,7 @@ class Contents:
 
     def entries(self) -> Iterator[Entry]:
         """Yield the entries in order; the next may be asked for once `packed` knows the last."""
+        schemas = {file.name: schema_text(self._job, file) for file in self._files}
         data: list[manifest.DataEntry] = []
         for order, file in enumerate(self._files):
             name = f"{file.label}-{self._job.id}.json"
@@ -109,7 +111,7 @@ class Contents:
                 )
         before = len(self.packed_entries)
         for entry in data:
-            yield Entry(entry.schema_name, [schema_text(self._job, entry.file)])
+            yield Entry(entry.schema_name, [schemas[entry.file.name]])
         others = self.packed_entries[before:]
         yield Entry(manifest.NAME, [self._describe(data=data, others=others, tally=self.tally)])
 
@@ -199,8 +201,18 @@ def _chain(job: Job, file: DataFile) -> Chain | None:
 
 
 def schema_text(job: Job, file: DataFile) -> bytes:
-    """Return the schema of a data file as it stands in the archive of a job."""
-    return _json(job.schema_of(file))
+    """Return the schema of a data file as it stands in the archive of a job.
+
+    Raises:
+        JobError: it is larger than readers take.
+    """
+    text = _json(job.schema_of(file))
+    if len(text) > manifest.MAX_SCHEMA_SIZE:
+        raise JobError(
+            f"the schema of {file.name} has {len(text)} bytes, and readers take no more than "
+            f"{manifest.MAX_SCHEMA_SIZE}; shorten it"
+        )
+    return text
 
 
 def _json(schema: Mapping[str, Any]) -> bytes:

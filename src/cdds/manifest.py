@@ -22,6 +22,8 @@ from cdds.records import Tally
 NAME = "manifest.json"
 FORMAT_VERSION = 1
 """Raised when readers of the older version could misread a newer one."""
+MAX_SCHEMA_SIZE = 1024 * 1024
+"""The most bytes of a schema beside its data: readers take no larger one."""
 
 
 @attrs.frozen

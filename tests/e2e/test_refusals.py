@@ -134,6 +134,20 @@ def test_an_input_that_cannot_be_read(
     assert not target.exists()
 
 
+def test_a_schema_that_readers_do_not_take_is_refused_before_anything_is_read(
+    export: Exporting, target: Path
+) -> None:
+    def read() -> Iterator[dict[str, Any]]:
+        pytest.fail("it was read")
+        yield {}
+
+    schema = {"type": "object", "description": "é" * 2**19}
+    thing = cdds.DataFile(name="thing", label="Thing", schema=schema)
+    with pytest.raises(JobError, match=r"schema of thing has .* shorten it"):
+        export(cdds.sources.Records(thing=read()), dataset=cdds.Dataset("Things", (thing,)))
+    assert not everything_in(target)
+
+
 def test_a_time_frame_that_ends_before_it_starts() -> None:
     with pytest.raises(JobError, match="before it starts"):
         cdds.Timeframe.between(datetime(2025, 2, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))

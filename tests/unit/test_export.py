@@ -36,8 +36,8 @@ from cdds.errors import (
     JobError,
     MessageError,
 )
-from cdds.manifest import FORMAT_VERSION
-from cdds.recipient.export import MAX_SCHEMA_SIZE, Export
+from cdds.manifest import FORMAT_VERSION, MAX_SCHEMA_SIZE
+from cdds.recipient.export import Export
 from cdds.recipient.extraction import Extraction
 
 FORMS = [

@@ -16,8 +16,8 @@ import pytest
 import cdds
 from cdds import Envelope, Signer, sample
 from cdds.errors import CddsError, ExportError
+from cdds.manifest import MAX_SCHEMA_SIZE
 from cdds.recipient import Verification, inspect_export, verify
-from cdds.recipient.export import MAX_SCHEMA_SIZE
 from cdds.recipient.verification import MAX_DETAILS
 
 Holder = tuple[Path, Path]

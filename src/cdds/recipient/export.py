@@ -20,7 +20,7 @@ from cdds.archive import Archive, Limits
 from cdds.crypto import RangedContent
 from cdds.errors import ArchiveError, Cancelled, JobError
 from cdds.location import printable
-from cdds.manifest import NAME
+from cdds.manifest import MAX_SCHEMA_SIZE, NAME
 from cdds.protocols import CancelToken
 from cdds.recipient.disclosure import telling, verify_messages
 from cdds.recipient.extraction import Extraction
@@ -33,9 +33,6 @@ from cdds.refusal import Refusal
 
 Proof: TypeAlias = Literal["first", "end"]
 """When data are proven: before the first byte is given out, or before the last one is."""
-
-MAX_SCHEMA_SIZE = 1024 * 1024
-"""The most bytes of a schema that is read."""
 
 _WERE_CHECKED = Limits(entries=sys.maxsize, directory=sys.maxsize, ratio=sys.maxsize)
 """For an archive whose entries are those of one that kept to its limits."""
