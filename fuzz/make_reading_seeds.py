@@ -11,10 +11,13 @@ import subprocess
 import tempfile
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+from cryptography.x509 import load_pem_x509_certificate
 
 from cdds.catalog.paging import Order
 from cdds.crypto import Envelope, Signer, ber, envelope
@@ -24,6 +27,7 @@ from fuzz.harnesses.listing import JOB, SIZES
 
 _DIGEST = sha256().hexdigest()
 _DAYS = "36500"
+_PKCS9 = "1.2.840.113549.1.9"
 
 
 def manifests() -> dict[str, bytes]:
@@ -86,7 +90,7 @@ def signers(folder: Path) -> dict[str, bytes]:
         ("ec", ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]),
     ):
         key, certificate = folder / f"{name}.key", folder / f"signer-{name}.pem"
-        subject = ["-subj", f"/CN=only for tests of cdds: {name}", "-days", _DAYS]
+        subject = ["-subj", f"/CN=only for tests of cdds: {name}", "-days", "1"]
         made_anew = ["req", "-x509", "-nodes", "-newkey", *kind, *subject]
         _openssl(*made_anew, "-keyout", key, "-out", certificate)
         made[certificate.name] = certificate.read_bytes()
@@ -95,9 +99,9 @@ def signers(folder: Path) -> dict[str, bytes]:
 
 def signatures(folder: Path) -> dict[str, bytes]:
     """Return signatures by the keys in a folder, ours and those of openssl."""
+    made = _signed_attributes(folder / "signer-ec.pem")
     content = folder / "content"
     content.write_bytes(signature.CONTENT)
-    made = {}
     forms: dict[str, list[str]] = {"DER": ["-nocerts"], "PEM": ["-nosmimecap"]}
     for name in ("rsa", "ec"):
         key, certificate = folder / f"{name}.key", folder / f"signer-{name}.pem"
@@ -108,6 +112,21 @@ def signatures(folder: Path) -> dict[str, bytes]:
                 *("-outform", form, "-signer", certificate, "-inkey", key, *options),
             )
     return made
+
+
+def _signed_attributes(certificate: Path) -> dict[str, bytes]:
+    """Return what attributes say of the content, and of moments when a certificate was valid."""
+    start = load_pem_x509_certificate(certificate.read_bytes()).not_valid_before_utc
+    text = (start + timedelta(hours=1)).strftime("%Y%m%d%H%M%SZ").encode()
+    digest = ber.tlv(ber.OCTET_STRING, sha256(signature.CONTENT).digest())
+    least = signature.ATTRIBUTES
+    least += signature.attribute(f"{_PKCS9}.3", ber.object_identifier(signature.DATA))
+    least += signature.attribute(f"{_PKCS9}.4", digest)
+    return {
+        "attributes": least,
+        "attributes-utc": least + signature.attribute(f"{_PKCS9}.5", ber.tlv(0x17, text[2:])),
+        "attributes-time": least + signature.attribute(f"{_PKCS9}.5", ber.tlv(0x18, text)),
+    }
 
 
 def folders() -> dict[str, bytes]:

@@ -2,8 +2,9 @@
 
 All seeds sign `CONTENT`, with the keys of two certificates. What is verified tells what one of the
 seeds tells, and no signature is one of another content. Where the value of a signature is not
-looked at, so that its attributes may say anything, that one error is raised or a moment is told at
-which the certificate was valid.
+looked at, that one error is raised or a moment is told at which the certificate was valid.
+
+An input that begins with `ATTRIBUTES` holds the signed attributes of a signature, and nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from unittest import mock
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from cdds.crypto import Signature, verify_signature
+from cdds.crypto import Signature, ber, verify_signature
 from cdds.errors import SignatureError
 from fuzz.harnesses import SEEDS, seeds
 
@@ -36,18 +37,68 @@ WORDS = (
 
 CONTENT = b"0" * 64 + b"  export.zip\n"
 _OTHER = CONTENT.replace(b"0", b"1")
+ATTRIBUTES = b"A"
+DATA = "1.2.840.113549.1.7.1"
+_SIGNED_DATA = "1.2.840.113549.1.7.2"
+_SHA256 = "2.16.840.1.101.3.4.2.1"
+_RSA = "1.2.840.113549.1.1.1"
 _VALUE = "cdds.crypto.signature._check_value"
 
 
 def check(data: bytes) -> None:
     """Check the invariant for a signature."""
-    assert _verified(_OTHER, data) is None
+    attributes = data.removeprefix(ATTRIBUTES)
+    if attributes != data:
+        _check_said(_with_attributes(attributes))
+        return
+    _check_said(data)
     found = _verified(CONTENT, data)
     assert found is None or found in _untouched()
-    with mock.patch(_VALUE):
-        found = _verified(CONTENT, data)
-    if found is not None and found.signed_at is not None:
-        assert _valid_from(found) <= found.signed_at <= found.expires
+
+
+def attribute(oid: str, *values: bytes) -> bytes:
+    """Return an attribute in DER."""
+    return ber.tlv(ber.SEQUENCE, ber.object_identifier(oid), ber.tlv(ber.SET, *values))
+
+
+def _with_attributes(attributes: bytes) -> bytes:
+    """Return a signature that says these, without a value that anybody could have made."""
+    certificate = _certificates()[0]
+    number = ber.integer(certificate.serial_number)
+    info = ber.tlv(
+        ber.SEQUENCE,
+        ber.integer(1),
+        ber.tlv(ber.SEQUENCE, certificate.issuer.public_bytes(), number),
+        _algorithm(_SHA256),
+        ber.tlv(ber.CONTEXT_0, attributes),
+        _algorithm(_RSA),
+        ber.tlv(ber.OCTET_STRING, b"none"),
+    )
+    signed = ber.tlv(
+        ber.SEQUENCE,
+        ber.integer(1),
+        ber.tlv(ber.SET, _algorithm(_SHA256)),
+        ber.tlv(ber.SEQUENCE, ber.object_identifier(DATA)),
+        ber.tlv(ber.SET, info),
+    )
+    kind = ber.object_identifier(_SIGNED_DATA)
+    return ber.tlv(ber.SEQUENCE, kind, ber.tlv(ber.CONTEXT_0, signed))
+
+
+def _algorithm(oid: str) -> bytes:
+    return ber.tlv(ber.SEQUENCE, ber.object_identifier(oid), ber.NULL)
+
+
+def _check_said(signature: bytes) -> None:
+    with mock.patch(_VALUE, _any_value):
+        said = _verified(CONTENT, signature)
+        assert said is None or _verified(_OTHER, signature) is None
+    if said is not None and said.signed_at is not None:
+        assert _valid_from(said) <= said.signed_at <= said.expires
+
+
+def _any_value(*_: object) -> None:
+    """Take a signature whatever its value is."""
 
 
 def _valid_from(signature: Signature) -> datetime:
@@ -73,5 +124,5 @@ def _certificates() -> list[x509.Certificate]:
 
 @cache
 def _untouched() -> set[Signature | None]:
-    """Return what the seeds tell; all of them can be verified."""
-    return {_verified(CONTENT, path.read_bytes()) for path in seeds("signature")}
+    """Return what the seeds tell that are signatures."""
+    return {_verified(CONTENT, path.read_bytes()) for path in seeds("signature")} - {None}
