@@ -14,7 +14,7 @@ import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from cdds.archive import Archive, Limits
 from cdds.crypto import RangedContent
@@ -39,6 +39,7 @@ MAX_SCHEMA_SIZE = 1024 * 1024
 
 _WERE_CHECKED = Limits(entries=sys.maxsize, directory=sys.maxsize, ratio=sys.maxsize)
 """For an archive whose entries are those of one that kept to its limits."""
+_MAX_TOLD = 20  # names in an error
 _RUN = re.compile(r"export-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
@@ -103,7 +104,7 @@ class Export:
             DecryptionError: a message is damaged.
             MessageError: a message is malformed.
             ExportError: a file cannot be read, or was changed meanwhile.
-            JobError: there is no such data file.
+            JobError: there is no such data file, or no such proof.
         """
         file = self._file(name)
         pieces = self._proven_data(file, proof)
@@ -119,8 +120,8 @@ class Export:
         """Yield the data of a file in the archive, in pieces of any size.
 
         Args:
-            name: one of `names`, a data file's name in its dataset, or the name of any entry but
-                the manifest, which is `manifest`.
+            name: one of `names`, a data file's name in its dataset, or the name of any entry, such
+                as ``manifest.json``.
             proof: as for `records`; with ``"end"``, the last piece comes when all are proven.
 
         Raises:
@@ -163,7 +164,7 @@ class Export:
     def extract(
         self,
         folder: str | os.PathLike[str],
-        names: Iterable[str] | None = None,
+        names: str | Iterable[str] | None = None,
         *,
         cancel: CancelToken | None = None,
     ) -> tuple[Path, ...]:
@@ -174,7 +175,7 @@ class Export:
 
         Args:
             folder: where to; made if it is not there.
-            names: which of them; when left out all, and the manifest.
+            names: which of them, one or several, as for `data`; when left out all.
             cancel: set by another thread to stop it.
 
         Raises:
@@ -288,22 +289,33 @@ class Export:
             for file in self.listing.data_files:
                 if getattr(file, told) == name:
                     return file
-        for file in self.listing.files:
+        files = self._all_files()
+        for file in files:
             if file.entry.name == name:
                 return file
-        known = ", ".join(map(printable, self.names)) or "none at all"
-        raise JobError(f"the export has no file {printable(name)}; it has {known}")
+        known = [printable(file.label) for file in files[:_MAX_TOLD]]
+        if len(files) > _MAX_TOLD:
+            known.append(f"{len(files) - _MAX_TOLD} more")
+        raise JobError(
+            f"the export has no file {printable(name)}; it has {', '.join(known) or 'none at all'}"
+        )
 
-    def _chosen(self, names: Iterable[str] | None) -> dict[str, ListedFile]:
+    def _all_files(self) -> list[ListedFile]:
+        """Return the files in `listing`, and the manifest, which does not list itself."""
+        manifest = (entry for entry in self._archive.entries if entry.name == NAME)
+        return [*self.listing.files, *(ListedFile(entry, NAME) for entry in manifest)]
+
+    def _chosen(self, names: str | Iterable[str] | None) -> dict[str, ListedFile]:
         """Return the files to be extracted, by the names of their entries."""
-        if names is not None:
-            files = list(map(self._file, names))
+        if names is None:
+            files = self._all_files()
         else:
-            manifest = (entry for entry in self._archive.entries if entry.name == NAME)
-            files = [*self.listing.files, *(ListedFile(entry, NAME) for entry in manifest)]
+            files = [self._file(name) for name in ([names] if isinstance(names, str) else names)]
         return {file.entry.name: file for file in files}
 
     def _proven_data(self, file: ListedFile, proof: Proof) -> Generator[bytes]:
+        if proof not in get_args(Proof):
+            raise JobError(f"proof is one of {', '.join(get_args(Proof))}")
         if proof == "first" and file.entry.name not in self._proven:
             for _ in self._hashed(file):
                 pass
