@@ -347,6 +347,24 @@ def test_a_proof_that_there_is_not_gives_out_nothing(small: Path, key: Path) -> 
                 next(reading(NAME, proof=mistyped))
 
 
+def test_nothing_is_read_of_an_export_that_is_closed(
+    small: Path, key: Path, tmp_path: Path
+) -> None:
+    with opened(small, key=key) as export:
+        begun = export.records(NAME)
+    for read in (
+        lambda: next(begun),
+        lambda: next(export.data(NAME)),
+        lambda: next(export.iter_unverified(NAME)),
+        lambda: export.extract(tmp_path / "extracted"),
+        lambda: export.to_zip(tmp_path / "one.zip"),
+    ):
+        with pytest.raises(JobError, match="is closed"):
+            read()
+    assert not (tmp_path / "extracted").exists()
+    assert not (tmp_path / "one.zip").exists()
+
+
 def test_files_under_the_name_of_another_run_are_refused(small: Path, key: Path) -> None:
     other = small.with_name(f"export-{'0' * 8}-0000-0000-0000-{'0' * 12}.zip.smime")
     small.rename(other)

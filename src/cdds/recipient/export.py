@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, get_args
@@ -61,6 +62,7 @@ class Export:
         self.listing = self._listed()
         self._proven: set[str] = set()
         self._are_messages_proven = False
+        self._is_closed = False
 
     def __enter__(self) -> Export:
         return self
@@ -77,7 +79,8 @@ class Export:
         return f"Export({self.files.stem!r}, names={self.names!r})"
 
     def close(self) -> None:
-        """Close its files."""
+        """Close its files; nothing can be read any more."""
+        self._is_closed = True
         self.files.close()
 
     @property
@@ -158,7 +161,7 @@ class Export:
         if not 0 <= start <= file.entry.size:
             raise JobError(f"{printable(file.entry.name)} has no byte {start}")
         offsets = file.block_offsets if self._is_direct else None
-        with telling(self.files, self._contents):
+        with self._reading():
             yield from self._archive.open(file.entry, block_offsets=offsets, start=start)
 
     def extract(
@@ -270,6 +273,19 @@ class Export:
             refusal = caught.with_traceback(None)
         raise ArchiveError(f"{printable(file.schema)} is no JSON Schema: {refusal.rule}")
 
+    def prove_messages(self) -> None:
+        """Make sure, once, that no message that is authenticated was changed.
+
+        Raises:
+            DecryptionError: one was, or the key is wrong.
+            MessageError: one is malformed.
+        """
+        if self._are_messages_proven:
+            return
+        with self._reading():
+            verify_messages(self._contents)
+        self._are_messages_proven = True
+
     def _listed(self) -> Listing:
         entries = self._archive.entries
         manifest = next((entry for entry in entries if entry.name == NAME), None)
@@ -332,13 +348,21 @@ class Export:
         if held is not None:
             yield held
 
-    def _joined(self) -> Iterator[bytes]:
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Let out of a fault what may be told; nothing is read when the files are closed."""
+        if self._is_closed:
+            raise JobError("the export is closed; read it before, or open it again")
         with telling(self.files, self._contents):
+            yield
+
+    def _joined(self) -> Iterator[bytes]:
+        with self._reading():
             yield from self._archive.joined()
 
     def _read_back(self, path: Path) -> Iterator[bytes]:
         """Yield all data of this archive out of a file, and raise where they are not those."""
-        with find_files(path) as written, telling(self.files, self._contents):
+        with find_files(path) as written, self._reading():
             archive = Archive(written.parts, _WERE_CHECKED)
             entries = {entry.name: entry for entry in archive.entries}
             for name, file in self._chosen(None).items():
@@ -350,22 +374,9 @@ class Export:
     def _hashed(self, file: ListedFile) -> Generator[bytes]:
         """Yield data, the last piece only where the digest is right."""
         offsets = file.block_offsets if self._is_direct else None
-        with telling(self.files, self._contents):
+        with self._reading():
             data = self._archive.open(file.entry, block_offsets=offsets)
             yield from _held_against_digest(file, data)
-
-    def prove_messages(self) -> None:
-        """Make sure, once, that no message that is authenticated was changed.
-
-        Raises:
-            DecryptionError: one was, or the key is wrong.
-            MessageError: one is malformed.
-        """
-        if self._are_messages_proven:
-            return
-        with telling(self.files, self._contents):
-            verify_messages(self._contents)
-        self._are_messages_proven = True
 
     def _check_unchanged(self) -> None:
         for file in self.files.parts:
