@@ -232,7 +232,7 @@ class Export:
         """Write the records of a data file to a Parquet file, which is named when all are proven.
 
         Raises:
-            CddsError: as `to_arrow`; ArtifactExists where there is a file of that name.
+            CddsError: as `to_arrow`; ExportError where the file cannot be written or is there.
         """
         self._converter(name).to_parquet(self.data(name, proof=proof), path)
 
