@@ -11,6 +11,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -267,17 +268,24 @@ def _told(room: _Room, name: str, title: str, result: ExportResult) -> str:
 def _instructions(room: _Room, whole: ExportResult, split: ExportResult) -> str:
     beside = shlex.join(map(str, _smime("../../key.pem", "../../certificate.pem")))
     zips = {result.run_id: f"export-{result.run_id}.zip" for result in (whole, split)}
+    cdds = shlex.join([sys.executable, "-m", "cdds"])
+    some = f"split/export-{split.run_id}.z01.smime"
     seven_zip = next(filter(shutil.which, ("7zz", "7z", "7za")), "7z")
     return f"""
 How to open them yourself. A set is complete when its .sha256 file is there.
 
-The one file, and the contacts likewise:
+With cdds, which proves what it gives out, any file of an export opens all of it:
+  {_enter(room, "")}
+  {cdds} verify {some} --key ../key.pem
+  {cdds} decrypt {some} --key ../key.pem --to ../extracted
+
+With OpenSSL the one file, and the contacts likewise:
   {_enter(room, "whole")}
   sha256sum -c {whole.digests}
   openssl {beside} -in {zips[whole.run_id]}.smime -out {zips[whole.run_id]}
   unzip {zips[whole.run_id]}
 
-The split set: each part is decrypted by itself, then 7-Zip opens all of them (unzip cannot).
+And the split set: each part is decrypted by itself, then 7-Zip opens all of them (unzip cannot).
   {_enter(room, "split")}
   sha256sum -c {split.digests}
   for part in export-{split.run_id}.z*.smime; do

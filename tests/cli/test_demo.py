@@ -100,11 +100,25 @@ def test_opens_what_it_exported(shown: str, made: Path, judge: Callable[[str], s
     assert "equal the sample" in shown
 
 
-def commands(shown: str, name: str) -> str:
-    """Return the commands that the demo shows for one of its exports."""
+def commands(shown: str, word: str) -> str:
+    """Return the commands that the demo shows, those among which a word stands."""
     blocks = shown.split("\n\n")
-    (block,) = (block for block in blocks if f"exports/{name}" in block and "  cd " in block)
+    (block,) = (block for block in blocks if word in block and "  cd " in block)
     return "\n".join(block.splitlines()[1:])
+
+
+def run_and_compare(script: str, made: Path, extracted: Path) -> None:
+    """Run commands that extract an export of interactions, and compare it with the sample."""
+    done = subprocess.run(
+        ["sh", "-eu", "-c", script], cwd="/", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for label, original in {
+        "Interaction": "interaction",
+        "Interaction-Attachment": "document",
+    }.items():
+        exported = (extracted / f"{label}-demo.json").read_bytes()
+        assert exported == (made / "sample" / f"{original}.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -115,18 +129,13 @@ def test_the_commands_that_it_shows_open_the_export(
 ) -> None:
     for tool in ("sha256sum", "openssl", opener):
         judge(tool)
-    script = commands(shown, name)
+    script = commands(shown, f"exports/{name}")
     assert opener in script or "7z" in script
-    done = subprocess.run(
-        ["sh", "-eu", "-c", script], cwd="/", capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    for label, original in {
-        "Interaction": "interaction",
-        "Interaction-Attachment": "document",
-    }.items():
-        extracted = made / "exports" / name / f"{label}-demo.json"
-        assert extracted.read_bytes() == (made / "sample" / f"{original}.jsonl").read_bytes()
+    run_and_compare(script, made, made / "exports" / name)
+
+
+def test_the_commands_of_ours_that_it_shows_open_the_export(shown: str, made: Path) -> None:
+    run_and_compare(commands(shown, "cdds decrypt"), made, made / "extracted")
 
 
 def test_running_again_only_adds(tmp_path: Path) -> None:

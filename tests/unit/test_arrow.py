@@ -6,9 +6,11 @@ moment, and DuckDB, which reads Parquet with code of its own.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 from base64 import b64encode
@@ -23,7 +25,7 @@ from hypothesis import strategies as st
 
 from cdds import sample, transforms
 from cdds.datasets import BUILTIN
-from cdds.errors import ArtifactExists, CddsError, JobError, MissingDependency, RecordError
+from cdds.errors import CddsError, ExportError, JobError, MissingDependency, RecordError
 from cdds.recipient.lines import whole_lines
 from cdds.refusal import Refusal
 from cdds.timestamps import parse_timestamp
@@ -534,10 +536,22 @@ def test_what_fails_leaves_no_file(count: int, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_full_disk_is_one_error_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(ExportError, match="No space left"):
+        converter(EVERY_KIND).to_parquet([b"{}\n"], tmp_path / "a.parquet")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     path.write_bytes(b"mine")
-    with pytest.raises(ArtifactExists):
+    with pytest.raises(ExportError):
         converter(EVERY_KIND).to_parquet([b"{}"], path)
     assert path.read_bytes() == b"mine"
     assert list(tmp_path.iterdir()) == [path]

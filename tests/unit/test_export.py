@@ -315,6 +315,56 @@ def test_an_unknown_name_is_told_with_those_that_are_there(small: Path, key: Pat
         export.data("Contact")
 
 
+def test_of_many_names_those_that_are_told_are_few(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for number in range(1000):
+            archive.writestr(f"{number}.txt", b"")
+    with opened(tmp_path / "a.zip") as export, pytest.raises(JobError, match="980 more") as told:
+        export.data("Contact")
+    assert len(str(told.value)) < 500
+
+
+def test_the_manifest_is_one_of_the_files(small: Path, key: Path, tmp_path: Path) -> None:
+    with opened(small, key=key) as export:
+        assert json.loads(b"".join(export.data("manifest.json"))) == export.manifest
+        (path,) = export.extract(tmp_path / "extracted", "manifest.json")
+    assert json.loads(path.read_bytes()) == export.manifest
+
+
+def test_one_name_is_as_good_as_a_list_of_it(small: Path, key: Path, tmp_path: Path) -> None:
+    with opened(small, key=key) as export:
+        (one,) = export.extract(tmp_path / "one", NAME)
+        (same,) = export.extract(tmp_path / "same", [NAME])
+    assert one.name == same.name
+    assert one.read_bytes() == same.read_bytes()
+
+
+def test_a_proof_that_there_is_not_gives_out_nothing(small: Path, key: Path) -> None:
+    mistyped: Any = "frist"
+    with opened(small, key=key) as export:
+        for reading in (export.data, export.records):
+            with pytest.raises(JobError, match="first, end"):
+                next(reading(NAME, proof=mistyped))
+
+
+def test_nothing_is_read_of_an_export_that_is_closed(
+    small: Path, key: Path, tmp_path: Path
+) -> None:
+    with opened(small, key=key) as export:
+        begun = export.records(NAME)
+    for read in (
+        lambda: next(begun),
+        lambda: next(export.data(NAME)),
+        lambda: next(export.iter_unverified(NAME)),
+        lambda: export.extract(tmp_path / "extracted"),
+        lambda: export.to_zip(tmp_path / "one.zip"),
+    ):
+        with pytest.raises(JobError, match="is closed"):
+            read()
+    assert not (tmp_path / "extracted").exists()
+    assert not (tmp_path / "one.zip").exists()
+
+
 def test_files_under_the_name_of_another_run_are_refused(small: Path, key: Path) -> None:
     other = small.with_name(f"export-{'0' * 8}-0000-0000-0000-{'0' * 12}.zip.smime")
     small.rename(other)

@@ -158,7 +158,7 @@ def hostile_archives() -> dict[str, tuple[list[bytes], str]]:
     made["overlapping entries"] = ([overlapping()], "overlaps")
     made["an entry into the directory"] = (
         [patched(small, 18, 20, struct.pack("<LL", 40, 40))],
-        "reaches into",
+        "or the central directory",
     )
     made["a bomb"] = (packed([("a", bytes(300_000_000))]), "bomb")
     return made | hostile_sets()

@@ -99,3 +99,9 @@ def test_what_will_not_pass_is_told_at_once() -> None:
         with pytest.raises(ExportError, match="there is no such file"):
             files.parts[0].read(0, 10)
         assert len(asked) == 1
+
+
+def test_an_option_that_is_not_taken_is_no_failure_that_may_pass() -> None:
+    with faulty([]) as (url, _), pytest.raises(ExportError, match="storage options") as told:
+        find_files(url, storage_options={"mistyped": 1})
+    assert not isinstance(told.value, ExportUnavailable)

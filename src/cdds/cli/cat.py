@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
         metavar="NAME",
         required=True,
         action=Once,
-        help="the data file, such as Interaction, or any other file but the manifest",
+        help="the data file, such as Interaction, or any other file, such as manifest.json",
     )
     group.add_argument(
         "--proof",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from cdds.recipient import Inspection
 
+_DATA = "1.2.840.113549.1.7.1"  # any bytes (RFC 5652, section 4)
 _RECIPIENT = ("issuer", "serial_number", "subject_key_identifier", "key_transport", "kind")
 
 
@@ -68,7 +69,7 @@ def _message(parts: Iterable[dict[str, Any]]) -> dict[str, str]:
     """Return what the messages say of themselves; what differs between them, with commas."""
     parts = list(parts)
     names = ("form", "kind", "cipher", "authenticated", "content_type")
-    words = {True: "yes", False: "no"}
+    words = {True: "yes", False: "no", _DATA: "data"}
     return {
         name.replace("_", " "): ", ".join(
             dict.fromkeys(words.get(part[name], part[name]) for part in parts)

@@ -134,7 +134,7 @@ class PrivateKeys:
         """
         sources = [*([] if key is None else [key]), *keys]
         if not sources:
-            raise JobError("decrypting needs a private key; give key or keys")
+            raise JobError("decrypting needs a private key, and none is given")
         loaded = load_decryption_keys(sources, password)
         return cls(tuple(loaded), tuple(_certificates(certificates)))
 

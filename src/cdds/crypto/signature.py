@@ -162,7 +162,9 @@ def _verified(
             if info.is_by(certificate):
                 return _verified_by(content, info, certificate, origin)
     signers = ", ".join(map(str, infos[:3])) or "nobody"
-    raise SignatureError(f"it is signed by {signers}; that is not a certificate that is trusted")
+    raise SignatureError(
+        f"the digests are signed by {signers}; that is not a certificate that is trusted"
+    )
 
 
 def _verified_by(

@@ -31,13 +31,12 @@ from pathlib import Path
 from typing import Any
 
 from cdds.errors import JobError, MissingDependency, RecordError
-from cdds.protocols import Upload
 from cdds.recipient.columns import Column, Columns, Kind, columns_of
+from cdds.recipient.extraction import Extraction
 from cdds.recipient.lines import CHUNK_SIZE, MAX_LINE_SIZE, faults_last, whole_lines
 from cdds.recipient.rows import Row, Rows, Table, binaries_of, moments_of
 from cdds.refusal import Refusal
 from cdds.reject import Reject
-from cdds.sinks import LocalSink
 
 try:
     import pyarrow as pa
@@ -192,29 +191,17 @@ class ArrowConverter:
 
         Raises:
             JobError: there is no such compression.
-            ArtifactExists: there is a file of that name.
-            SinkError: the file cannot be written.
+            ExportError: there is a file of that name, or it cannot be written.
             RecordError: as `batches`.
         """
         if compression not in _COMPRESSIONS:
             raise JobError(f"compression is one of {', '.join(_COMPRESSIONS)}")
-        target = Path(path).absolute()
-        sink = LocalSink(target.parent)
-        upload = sink.create(target.name)
-        try:
-            self._write(pieces, upload, compression)
-            upload.stage()
-            upload.commit()
-        except BaseException:
-            upload.abort()
-            raise
-        sink.sync()
-
-    def _write(self, pieces: Iterable[bytes], upload: Upload, compression: str) -> None:
         import pyarrow.parquet as pq
 
+        target = Path(path).absolute()
         with (
-            _Written(upload) as file,
+            Extraction(target.parent, [target.name]) as extraction,
+            extraction.file(target.name) as file,
             pq.ParquetWriter(file, self.schema, compression=compression) as writer,
         ):
             for table in _row_groups(self.batches(pieces)):
@@ -277,21 +264,6 @@ class ArrowConverter:
         if self._columns.others is not None:
             arrays.append(_array(Kind.JSON, others or (None,) * len(rows)))
         return pa.record_batch(arrays, schema=self.schema)
-
-
-class _Written(io.RawIOBase):
-    """An upload as a file that is written from its beginning to its end."""
-
-    def __init__(self, upload: Upload) -> None:
-        super().__init__()
-        self._upload = upload
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._upload.write(data)
-        return len(data)
 
 
 def _arrow_schema(columns: Columns) -> pa.Schema:

@@ -12,9 +12,10 @@ import os
 import re
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from cdds.archive import Archive, Limits
 from cdds.crypto import RangedContent
@@ -36,6 +37,7 @@ Proof: TypeAlias = Literal["first", "end"]
 
 _WERE_CHECKED = Limits(entries=sys.maxsize, directory=sys.maxsize, ratio=sys.maxsize)
 """For an archive whose entries are those of one that kept to its limits."""
+_MAX_TOLD = 20  # names in an error
 _RUN = re.compile(r"export-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
@@ -57,6 +59,7 @@ class Export:
         self.listing = self._listed()
         self._proven: set[str] = set()
         self._are_messages_proven = False
+        self._is_closed = False
 
     def __enter__(self) -> Export:
         return self
@@ -73,7 +76,8 @@ class Export:
         return f"Export({self.files.stem!r}, names={self.names!r})"
 
     def close(self) -> None:
-        """Close its files."""
+        """Close its files; nothing can be read any more."""
+        self._is_closed = True
         self.files.close()
 
     @property
@@ -100,7 +104,7 @@ class Export:
             DecryptionError: a message is damaged.
             MessageError: a message is malformed.
             ExportError: a file cannot be read, or was changed meanwhile.
-            JobError: there is no such data file.
+            JobError: there is no such data file, or no such proof.
         """
         file = self._file(name)
         pieces = self._proven_data(file, proof)
@@ -116,8 +120,8 @@ class Export:
         """Yield the data of a file in the archive, in pieces of any size.
 
         Args:
-            name: one of `names`, a data file's name in its dataset, or the name of any entry but
-                the manifest, which is `manifest`.
+            name: one of `names`, a data file's name in its dataset, or the name of any entry, such
+                as ``manifest.json``.
             proof: as for `records`; with ``"end"``, the last piece comes when all are proven.
 
         Raises:
@@ -154,13 +158,13 @@ class Export:
         if not 0 <= start <= file.entry.size:
             raise JobError(f"{printable(file.entry.name)} has no byte {start}")
         offsets = file.block_offsets if self._is_direct else None
-        with telling(self.files, self._contents):
+        with self._reading():
             yield from self._archive.open(file.entry, block_offsets=offsets, start=start)
 
     def extract(
         self,
         folder: str | os.PathLike[str],
-        names: Iterable[str] | None = None,
+        names: str | Iterable[str] | None = None,
         *,
         cancel: CancelToken | None = None,
     ) -> tuple[Path, ...]:
@@ -171,7 +175,7 @@ class Export:
 
         Args:
             folder: where to; made if it is not there.
-            names: which of them; when left out all, and the manifest.
+            names: which of them, one or several, as for `data`; when left out all.
             cancel: set by another thread to stop it.
 
         Raises:
@@ -225,7 +229,7 @@ class Export:
         """Write the records of a data file to a Parquet file, which is named when all are proven.
 
         Raises:
-            CddsError: as `to_arrow`; ArtifactExists where there is a file of that name.
+            CddsError: as `to_arrow`; ExportError where the file cannot be written or is there.
         """
         self._converter(name).to_parquet(self.data(name, proof=proof), path)
 
@@ -266,6 +270,19 @@ class Export:
             refusal = caught.with_traceback(None)
         raise ArchiveError(f"{printable(file.schema)} is no JSON Schema: {refusal.rule}")
 
+    def prove_messages(self) -> None:
+        """Make sure, once, that no message that is authenticated was changed.
+
+        Raises:
+            DecryptionError: one was, or the key is wrong.
+            MessageError: one is malformed.
+        """
+        if self._are_messages_proven:
+            return
+        with self._reading():
+            verify_messages(self._contents)
+        self._are_messages_proven = True
+
     def _listed(self) -> Listing:
         entries = self._archive.entries
         manifest = next((entry for entry in entries if entry.name == NAME), None)
@@ -285,22 +302,33 @@ class Export:
             for file in self.listing.data_files:
                 if getattr(file, told) == name:
                     return file
-        for file in self.listing.files:
+        files = self._all_files()
+        for file in files:
             if file.entry.name == name:
                 return file
-        known = ", ".join(map(printable, self.names)) or "none at all"
-        raise JobError(f"the export has no file {printable(name)}; it has {known}")
+        known = [printable(file.label) for file in files[:_MAX_TOLD]]
+        if len(files) > _MAX_TOLD:
+            known.append(f"{len(files) - _MAX_TOLD} more")
+        raise JobError(
+            f"the export has no file {printable(name)}; it has {', '.join(known) or 'none at all'}"
+        )
 
-    def _chosen(self, names: Iterable[str] | None) -> dict[str, ListedFile]:
+    def _all_files(self) -> list[ListedFile]:
+        """Return the files in `listing`, and the manifest, which does not list itself."""
+        manifest = (entry for entry in self._archive.entries if entry.name == NAME)
+        return [*self.listing.files, *(ListedFile(entry, NAME) for entry in manifest)]
+
+    def _chosen(self, names: str | Iterable[str] | None) -> dict[str, ListedFile]:
         """Return the files to be extracted, by the names of their entries."""
-        if names is not None:
-            files = list(map(self._file, names))
+        if names is None:
+            files = self._all_files()
         else:
-            manifest = (entry for entry in self._archive.entries if entry.name == NAME)
-            files = [*self.listing.files, *(ListedFile(entry, NAME) for entry in manifest)]
+            files = [self._file(name) for name in ([names] if isinstance(names, str) else names)]
         return {file.entry.name: file for file in files}
 
     def _proven_data(self, file: ListedFile, proof: Proof) -> Generator[bytes]:
+        if proof not in get_args(Proof):
+            raise JobError(f"proof is one of {', '.join(get_args(Proof))}")
         if proof == "first" and file.entry.name not in self._proven:
             for _ in self._hashed(file):
                 pass
@@ -317,13 +345,21 @@ class Export:
         if held is not None:
             yield held
 
-    def _joined(self) -> Iterator[bytes]:
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Let out of a fault what may be told; nothing is read when the files are closed."""
+        if self._is_closed:
+            raise JobError("the export is closed; read it before, or open it again")
         with telling(self.files, self._contents):
+            yield
+
+    def _joined(self) -> Iterator[bytes]:
+        with self._reading():
             yield from self._archive.joined()
 
     def _read_back(self, path: Path) -> Iterator[bytes]:
         """Yield all data of this archive out of a file, and raise where they are not those."""
-        with find_files(path) as written, telling(self.files, self._contents):
+        with find_files(path) as written, self._reading():
             archive = Archive(written.parts, _WERE_CHECKED)
             entries = {entry.name: entry for entry in archive.entries}
             for name, file in self._chosen(None).items():
@@ -335,22 +371,9 @@ class Export:
     def _hashed(self, file: ListedFile) -> Generator[bytes]:
         """Yield data, the last piece only where the digest is right."""
         offsets = file.block_offsets if self._is_direct else None
-        with telling(self.files, self._contents):
+        with self._reading():
             data = self._archive.open(file.entry, block_offsets=offsets)
             yield from _held_against_digest(file, data)
-
-    def prove_messages(self) -> None:
-        """Make sure, once, that no message that is authenticated was changed.
-
-        Raises:
-            DecryptionError: one was, or the key is wrong.
-            MessageError: one is malformed.
-        """
-        if self._are_messages_proven:
-            return
-        with telling(self.files, self._contents):
-            verify_messages(self._contents)
-        self._are_messages_proven = True
 
     def _check_unchanged(self) -> None:
         for file in self.files.parts:

@@ -1,18 +1,21 @@
 """Writes the files of an archive into a folder: all of them when all are proven, or none.
 
-Place: the end of extracting. What it is given is written into a hidden folder beside the files to
-be, and gets its name only when the last of them has come to its end without an error. It never
-overwrites, and follows no symbolic link below the folder.
+Place: the end of extracting, and of whatever else writes files of an export. What it is given is
+written into a hidden folder beside the files to be, and gets its name only when the last of them
+has come to its end without an error. It never overwrites, and follows no symbolic link below the
+folder.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from io import RawIOBase
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from cdds.errors import ArchiveError, ExportError
 from cdds.location import printable
@@ -77,18 +80,27 @@ class Extraction:
         Raises:
             ExportError: it cannot be written.
         """
+        with self.file(name) as file:
+            for piece in pieces:
+                file.write(piece)
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[RawIOBase]:
+        """Open one of the files, to be written from its beginning to its end.
+
+        Raises:
+            ExportError: it cannot be written.
+        """
         path = self.staged(name)
         with self._reporting():
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
-            self._written.add(_identity(os.fstat(file)))
-            for piece in pieces:
-                with self._reporting():
-                    _write(file, piece)
+            self._written.add(_identity(os.fstat(descriptor)))
+            yield _StagedFile(descriptor, self._reporting)
             with self._reporting():
-                os.fsync(file)
+                os.fsync(descriptor)
         finally:
-            os.close(file)
+            os.close(descriptor)
 
     def staged(self, name: str) -> Path:
         """Return where one of the files is until it gets its name, for who proves what it holds."""
@@ -159,6 +171,28 @@ class Extraction:
             ) from error
 
 
+class _StagedFile(RawIOBase):
+    """A file that has no name yet; whoever opened the descriptor closes it."""
+
+    def __init__(
+        self, descriptor: int, reporting: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._reporting = reporting
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data)
+        size = rest.nbytes
+        with self._reporting():
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        return size
+
+
 def _check_folders(names: Iterable[str]) -> None:
     # What is below a folder comes right behind it: names hold nothing that sorts before NUL.
     for name, next_name in pairwise(sorted(names, key=lambda name: name.replace("/", "\0"))):
@@ -181,9 +215,3 @@ def _taken(path: Path) -> ExportError:
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
-
-
-def _write(file: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]

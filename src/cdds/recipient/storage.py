@@ -217,6 +217,8 @@ def failure(where: str, error: Exception) -> CddsError:
     if _is_of_http(error.__cause__):  # told as a missing file, whatever it is
         error = error.__cause__
     status = getattr(error, "status", None)
+    if TypeError in {type(error), type(error.__cause__)}:  # of what a file system has handed on
+        return ExportError(f"cannot read {where}: check the storage options, one is not taken")
     if isinstance(error, FileNotFoundError) or status in {404, 410}:
         return ExportError(f"cannot read {where}: there is no such file")
     if isinstance(error, PermissionError) or status in {401, 403}:

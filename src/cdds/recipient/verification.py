@@ -127,7 +127,7 @@ def verify(
     the signer's certificate. The data are read several times, and none are kept.
 
     Args:
-        locations: as in `open_export`, and so are `keys` to `storage_options` and `limits`.
+        locations: as in `open_export`, and so are the others.
         key: the private key.
         keys: several of them.
         password: what those keys are encrypted with that are.
