@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -625,6 +624,62 @@ def test_an_empty_staging_folder_may_be_one_that_is_not_locked_yet(tmp_path: Pat
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize("held", [{"report.txt"}, {"0", "report.txt"}, {"0/below"}])
+def test_a_folder_that_no_extraction_has_left_stays_whatever_its_name(
+    held: set[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / ".cdds-0123456789abcdef"
+    for name in held:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"mine")
+    with Extraction(tmp_path, ["a"]) as extraction:
+        extraction.write("a", [b"data"])
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == held
+
+
+def test_a_staging_folder_of_another_user_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".cdds-0123456789abcdef").mkdir()
+    (tmp_path / ".cdds-0123456789abcdef" / "0").write_bytes(b"of another")
+    somebody_else = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody_else)
+    with Extraction(tmp_path, ["a"]) as extraction:
+        extraction.write("a", [b"data"])
+    assert (tmp_path / ".cdds-0123456789abcdef" / "0").read_bytes() == b"of another"
+
+
+def test_what_has_taken_the_place_of_the_staging_folder_stays(tmp_path: Path) -> None:
+    with suppress(KeyError), Extraction(tmp_path, ["a"]) as extraction:
+        extraction.write("a", [b"data"])
+        (staging,) = tmp_path.iterdir()
+        staging.rename(tmp_path / "moved")
+        staging.mkdir()
+        (staging / "0").write_bytes(b"of another")
+        raise KeyError
+    assert (staging / "0").read_bytes() == b"of another"
+    assert list((tmp_path / "moved").iterdir()) == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_folder_that_somebody_else_makes_meanwhile_is_taken_and_stays(
+    fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, make = tmp_path / "target", Path.mkdir
+
+    def made_before(folder: Path, *args: Any, **options: Any) -> None:
+        if folder == target:
+            make(folder)
+        make(folder, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", made_before)
+    with suppress(KeyError), Extraction(target, ["a"]) as extraction:
+        extraction.write("a", [b"data"])
+        if fails:
+            raise KeyError
+    assert [path.name for path in target.iterdir()] == ([] if fails else ["a"])
+
+
 def test_no_link_is_followed_out_of_the_folder(tmp_path: Path) -> None:
     outside, target = tmp_path / "outside", tmp_path / "target"
     outside.mkdir()
@@ -867,12 +922,12 @@ def test_a_file_and_a_folder_of_one_name_are_found_among_names_that_are_alike(
     Extraction(tmp_path, names[:1] + names[2:3])
 
 
-@pytest.mark.parametrize("name", ["mkdir", "hardlink_to", "rmtree"])
+@pytest.mark.parametrize("name", ["mkdir", "hardlink_to", "unlink", "rmdir"])
 @pytest.mark.parametrize("call", range(4))
 def test_an_interrupt_right_after_a_step_of_extracting_leaves_nothing(
     name: str, call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owner: Any = shutil if name == "rmtree" else Path
+    owner: Any = os if name == "unlink" else Path
     step, calls = getattr(owner, name), itertools.count()
 
     def interrupted(*args: Any, **options: Any) -> None:

@@ -206,3 +206,26 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 8 * MIB
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("split_size", [None, "64k"])
+def test_a_copy_that_holds_more_than_what_was_opened_gets_no_name(
+    split_size: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judge: Any
+) -> None:
+    """A storage that lies may give another archive when it is read once more."""
+    (tmp_path / "in").mkdir()
+    for name, size in (("a", 100_000), ("b", 50_000)):
+        (tmp_path / "in" / name).write_bytes(noise(size))
+    for path, wanted in ((tmp_path / "one", "a"), (tmp_path / "two", "ab")):
+        path.mkdir()
+        options = ["-s", split_size] if split_size else []
+        words = [judge("zip"), "-q", *options, str(path / "x.zip"), *wanted]
+        subprocess.run(words, check=True, cwd=tmp_path / "in", capture_output=True)
+    with (
+        cdds.open_export(tmp_path / "one" / "x.zip") as export,
+        cdds.open_export(tmp_path / "two" / "x.zip") as larger,
+    ):
+        monkeypatch.setattr(export._archive, "joined", larger._archive.joined)
+        with pytest.raises(ArchiveError, match="was changed while it was read"):
+            export.to_zip(tmp_path / "out" / "x.zip")
+    assert not (tmp_path / "out").exists()

@@ -16,6 +16,7 @@ from cdds.recipient.files import find_files
 
 DATA = bytes(range(256)) * 400
 FAULTS = ("cut", "closed", "busy")
+STATUSES = {"busy": 503, "gone": 404, "shorter": 416}
 
 
 class FaultyHandler(http.server.BaseHTTPRequestHandler):
@@ -24,10 +25,11 @@ class FaultyHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     faults: list[str]
     asked: list[str]
+    size = len(DATA)
 
     def do_HEAD(self) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", str(len(DATA)))
+        self.send_header("Content-Length", str(self.size))
         self.end_headers()
 
     def do_GET(self) -> None:
@@ -35,8 +37,10 @@ class FaultyHandler(http.server.BaseHTTPRequestHandler):
         assert wanted is not None
         self.asked.append(wanted[0])
         fault = self.faults.pop(0) if self.faults else ""
-        if fault in {"busy", "gone"}:
-            self.send_response(503 if fault == "busy" else 404)
+        if fault == "shorter":
+            type(self).size = 5
+        if fault in STATUSES:
+            self.send_response(STATUSES[fault])
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -91,12 +95,15 @@ def test_a_range_is_asked_for_again_where_the_connection_was_lost(lost: tuple[st
         assert not faults
 
 
-def test_what_will_not_pass_is_told_at_once() -> None:
+@pytest.mark.parametrize(
+    ("fault", "told"), [("gone", "there is no such file"), ("shorter", "was changed")]
+)
+def test_what_will_not_pass_is_told_at_once(fault: str, told: str) -> None:
     faults: list[str] = []
     with faulty(faults) as (url, asked), find_files(url) as files:
         asked.clear()
-        faults += ["gone"]
-        with pytest.raises(ExportError, match="there is no such file"):
+        faults += [fault]
+        with pytest.raises(ExportError, match=told):
             files.parts[0].read(0, 10)
         assert len(asked) == 1
 

@@ -15,7 +15,7 @@ import pytest
 
 import cdds
 from cdds import Envelope, Signer, sample
-from cdds.errors import CddsError, ExportError
+from cdds.errors import CddsError, CertificateError, ExportError
 from cdds.manifest import MAX_SCHEMA_SIZE
 from cdds.recipient import Verification, inspect_export, verify
 from cdds.recipient.verification import MAX_DETAILS
@@ -400,5 +400,10 @@ def test_what_keeps_from_judging_is_an_error(tmp_path: Path, certificate: Path, 
     for wrong in ({"key": tmp_path / "none"}, {"key": file}, {"signer": file}):
         with pytest.raises(CddsError):
             verify(file, **wrong)  # type: ignore[arg-type]
+    (unsigned,) = exported(tmp_path / "unsigned", certificate)
+    wrong_signers: list[Any] = [tmp_path / "none", unsigned, []]
+    for signer in wrong_signers:
+        with pytest.raises(CertificateError):
+            verify(unsigned, signer=signer)
     with pytest.raises(CddsError):
         verify([])

@@ -131,16 +131,21 @@ def verify_signature(
             content, or made when the certificate was not valid.
         CertificateError: a certificate cannot be read, or its key may not sign.
     """
-    certificates = _loaded(trusted)
+    certificates = load_trusted(trusted)
     try:
         return _verified(content, _signer_infos(signature), certificates)
     except MessageError as error:
         raise SignatureError(f"the signature cannot be read: {error}") from None
 
 
-def _loaded(
+def load_trusted(
     trusted: TrustedCertificate | Iterable[TrustedCertificate],
 ) -> list[tuple[x509.Certificate, str]]:
+    """Return the certificates that `verify_signature` trusts, each with where it came from.
+
+    Raises:
+        CertificateError: there are none, or one cannot be read.
+    """
     if isinstance(trusted, (str, bytes)) or not isinstance(trusted, Iterable):
         trusted = [trusted]
     chains = [load_chain(source) for source in trusted]

@@ -361,10 +361,10 @@ class Export:
         """Yield all data of this archive out of a file, and raise where they are not those."""
         with find_files(path) as written, self._reading():
             archive = Archive(written.parts, _WERE_CHECKED)
+            if _what_entries_say(archive) != _what_entries_say(self._archive):
+                raise ArchiveError("it was changed while it was read; open it again")
             entries = {entry.name: entry for entry in archive.entries}
             for name, file in self._chosen(None).items():
-                if name not in entries:
-                    raise ArchiveError("it was changed while it was read; open it again")
                 data = archive.open(entries[name], block_offsets=file.block_offsets)
                 yield from _held_against_digest(file, data)
 
@@ -388,6 +388,10 @@ class Export:
             data_file=file.data_file or file.label,
             origin=file.entry.name,
         )
+
+
+def _what_entries_say(archive: Archive) -> list[tuple[str, int, int]]:
+    return [(entry.name, entry.size, entry.crc) for entry in archive.entries]
 
 
 def _until_set(cancel: CancelToken | None, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -104,7 +104,7 @@ class Extraction:
 
     def staged(self, name: str) -> Path:
         """Return where one of the files is until it gets its name, for who proves what it holds."""
-        return self._staging.path / str(self._numbers[name])
+        return self._staging.staged(self._numbers[name])
 
     def _name_all(self) -> None:
         for name in self._numbers:
@@ -148,7 +148,12 @@ class Extraction:
                 )
             if not step.is_dir():
                 self._made.append(step)
-                step.mkdir(mode=0o700)
+                try:
+                    step.mkdir(mode=0o700)
+                except FileExistsError:  # somebody else has made it meanwhile
+                    self._made.remove(step)
+                    if not step.is_dir() or step.is_symlink():
+                        raise
 
     def _undo(self) -> None:
         """Remove what was made, and nothing that somebody else has put there."""

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 import attrs
 
-from cdds.errors import ExportError, ExportUnavailable
+from cdds.errors import CddsError, ExportError, ExportUnavailable
 from cdds.location import shown
 from cdds.recipient.storage import Entry, ExportFile, Folder, NamedPlace, failure, reporting
 
@@ -81,6 +81,10 @@ class RemoteFile(ExportFile):
     def _passing_over_what_may_pass(self) -> Iterator[None]:
         try:
             yield
+        except ExportUnavailable:
+            pass
+        except CddsError:  # such as that the file was changed
+            raise
         except Exception as error:
             if not isinstance(failure(self._where, error), ExportUnavailable):
                 raise

@@ -1,8 +1,10 @@
 """The hidden folder that an extraction writes into, and what is left of those of dead processes.
 
 Place: below `extraction`. A staging folder is locked for as long as its process lives, whatever
-ends it. So one that holds something and can be locked belongs to nobody any more: whoever extracts
-into the same folder next removes it. Where the file system knows no locks it stays.
+ends it. So one that holds something and can be locked belongs to nobody any more: who has made it
+removes it when they next extract into the same folder. Where the file system knows no locks it
+stays. A name proves nothing, where others may write too: what is of another user, or holds what no
+extraction has made, is left alone.
 """
 
 from __future__ import annotations
@@ -11,12 +13,12 @@ import fcntl
 import os
 import re
 import secrets
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
 _TOKEN_SIZE = 8
 _NAME = re.compile(rf"\.cdds-[0-9a-f]{{{2 * _TOKEN_SIZE}}}")
+_STAGED = re.compile(r"[0-9]+")
 
 
 class StagingFolder:
@@ -45,10 +47,17 @@ class StagingFolder:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(self._locked, fcntl.LOCK_EX)
 
+    def staged(self, number: int) -> Path:
+        """Return where the file of that number is."""
+        return self.path / str(number)
+
     def remove(self) -> None:
         """Remove it, with what it holds, as far as it was made."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        locked, self._locked = self._locked, None
+        with suppress(OSError):  # then it stays
+            if self._locked is not None:
+                _remove_files(self._locked)
+            self.path.rmdir()
+        locked, self._locked = self._locked, None  # only now, for Ctrl-C may come before
         if locked is not None:
             os.close(locked)
 
@@ -66,10 +75,22 @@ def _remove_if_dead(path: Path) -> None:
     folder = _opened(path)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.listdir(folder):  # noqa: PTH208  # of what was locked, whatever has its name
-            shutil.rmtree(path)
+        names = os.listdir(folder)  # noqa: PTH208  # of what was locked, whatever has its name
+        if names and _is_ours(folder) and all(map(_STAGED.fullmatch, names)):
+            _remove_files(folder)
+            path.rmdir()
     finally:
         os.close(folder)
+
+
+def _is_ours(folder: int) -> bool:
+    return os.fstat(folder).st_uid == os.geteuid()
+
+
+def _remove_files(folder: int) -> None:
+    """Empty a folder; it is named by its descriptor, for its path may lead elsewhere by now."""
+    for name in os.listdir(folder):
+        os.unlink(name, dir_fd=folder)
 
 
 def _opened(path: Path) -> int:

@@ -19,6 +19,7 @@ from cdds.crypto.decryption import PrivateKeys
 from cdds.crypto.message import EncryptedMessage
 from cdds.crypto.ranged_octets import file_pieces
 from cdds.crypto.recognition import READ_SIZE
+from cdds.crypto.signature import load_trusted
 from cdds.errors import (
     ArchiveError,
     DecryptionError,
@@ -190,6 +191,7 @@ def _signature(
         there = "there is none" if files.signature is None else "there is one"
         return _skip("signature", f"not asked for: it takes the signer's certificate; {there}")
     if files.digests is None or files.signature is None:
+        load_trusted(signer)  # who names a wrong file shall be told so, signature or not
         return _judged("signature", ["there is none, so nothing tells who made the export"])
     try:
         check_signature(files, signer)
