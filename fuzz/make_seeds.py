@@ -45,6 +45,7 @@ _RSA = "1.2.840.113549.1.1.1"
 _DATA = "1.2.840.113549.1.7.1"
 _AES_256_GCM = "2.16.840.1.101.3.4.1.46"
 _AUTH_ENVELOPED_DATA = "1.2.840.113549.1.9.16.1.23"
+_ENTRIES = {"data/a.json": b'{"ID":1}\n' * 40, "b.txt": b"b" * 700, "manifest.json": b"{}\n"}
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -177,28 +178,38 @@ def _elements(messages: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _own_archives() -> dict[str, bytes]:
-    entries = {"data/a.json": b'{"ID":1}\n' * 40, "b.txt": b"b" * 700, "manifest.json": b"{}\n"}
-    made = {"cdds.zip": _packed(entries, None)}
-    for unit in (8, 32):
-        # The smallest part that may be asked for is far larger than a seed should be.
-        made[f"cdds-split-{unit}.zip"] = _packed(entries, unit)
-    made["cdds-cut.zip"] = _packed(entries, None, cut=9)
+    made = {"cdds.zip": b"".join(_segments(_ENTRIES))}
+    # The smallest part that may be asked for is far larger than a seed should be.
+    for unit in (8, 16):
+        made[f"cdds-split-{unit}.zip"] = _split(unit)
+    made["cdds-cut.zip"] = b"".join(_segments(_ENTRIES, cut=9))
     return made
 
 
-def _packed(entries: Mapping[str, bytes], split: int | None, cut: int = 0) -> bytes:
-    """Return an archive, split into segments or to be cut; its first time says which size."""
+def _split(unit: int) -> bytes:
+    """Return a split archive whose segments are full, so that it can be cut into them again."""
+    for size in range(1000):
+        segments = _segments(
+            {"b": b"b" * 700, "noise": random.Random(1).randbytes(size)}, split=unit
+        )
+        if len(segments) > 2 and {len(segment) for segment in segments[:-1]} == {unit * CUT_UNIT}:
+            return b"".join(segments)
+    raise ValueError("no such archive")
+
+
+def _segments(entries: Mapping[str, bytes], *, split: int = 0, cut: int = 0) -> list[bytes]:
+    """Return the segments of an archive; its first time says into what it is to be cut."""
     unit = split or cut
     packager = Packager(
         modified=START.replace(minute=unit >> 5, second=(unit & 0x1F) * 2 % 60), threads=1
     )
-    if split is not None:
+    if split:
         object.__setattr__(packager, "split_size", split * CUT_UNIT)
     blocks = [
         Entry(name, [data[: len(data) // 2], data[len(data) // 2 :]])
         for name, data in entries.items()
     ]
-    return b"".join(bytes(chunk) for segment in packager.pack(blocks) for chunk in segment.chunks)
+    return [b"".join(map(bytes, segment.chunks)) for segment in packager.pack(blocks)]
 
 
 def _archives_of_others() -> dict[str, bytes]:

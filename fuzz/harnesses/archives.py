@@ -6,7 +6,7 @@ Where `zipfile` opens the archive too, it finds the same names and the same data
 the archive is refused or holds the same. Joined into one file, it has the same entries and data.
 
 The time of the first entry, which no reader heeds, says into how many bytes it is cut: 16 for each
-unit of the byte at `CUT_AT`; 0 leaves it whole.
+unit of the byte at `CUT_AT`, behind the marker of a split archive; 0 leaves it whole.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from zlib import crc32
 import attrs
 
 from cdds.archive import Archive, Limits
+from cdds.archive.appnote import SPLIT_MARKER
 from cdds.errors import ArchiveError
 
 READS = (
@@ -83,7 +84,8 @@ def check(data: bytes) -> None:
     whole = _read([data])
     if whole is not None:
         _check_by_zipfile(data, whole)
-    size = CUT_UNIT * data[CUT_AT] if len(data) > CUT_AT else 0
+    header = data.removeprefix(SPLIT_MARKER)
+    size = CUT_UNIT * header[CUT_AT] if len(header) > CUT_AT else 0
     if size:
         cut = _read([data[at : at + size] for at in range(0, len(data), size)])
         assert None in (whole, cut) or whole == cut
