@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,6 +30,10 @@ from cdds.sinks import LocalSink, open_sink
 # Tools are started and megabytes are packed within one example: time says nothing about them.
 settings.register_profile("cdds", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cdds")
+
+# Whatever a shell runs in the background ignores Ctrl-C, and so would the processes under test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Judge: TypeAlias = Callable[[str], str]
 TemporaryFolder: TypeAlias = Callable[[], Any]
