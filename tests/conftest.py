@@ -31,9 +31,12 @@ from cdds.sinks import LocalSink, open_sink
 settings.register_profile("cdds", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cdds")
 
-# Whatever a shell runs in the background ignores Ctrl-C, and so would the processes under test.
+# What a shell runs in the background ignores Ctrl-C, and what nohup runs that a terminal hangs up.
+# The processes under test would do so too; they start without what is handled here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 Judge: TypeAlias = Callable[[str], str]
 TemporaryFolder: TypeAlias = Callable[[], Any]
