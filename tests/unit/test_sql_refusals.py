@@ -578,6 +578,15 @@ def test_a_locked_file_may_be_free_later(
         assert type(refused(lambda: Sql(url, row="SELECT x FROM t"))) is SourceUnavailable
 
 
+def test_a_file_that_is_no_database_is_closed_when_that_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "text.db"
+    path.write_text("not a database, " * 100)
+    with pytest.raises(SourceError) as caught:  # whose traceback would keep it open
+        records(Sql(path, row="SELECT x FROM t"), ANY)
+    is_open = [file.samefile(path) for file in Path("/proc/self/fd").iterdir() if file.exists()]
+    assert not any(is_open), caught
+
+
 @pytest.mark.parametrize(
     "name", ["a b.db", "ü€.db", "100%.db", "a?b.db", "a#b.db", "file:x.db", "\udcff.db"]
 )

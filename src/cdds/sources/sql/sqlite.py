@@ -99,9 +99,13 @@ class SQLite:
             isolation_level=None,
             check_same_thread=False,
         )
-        # What is sorted, or looked up, would be written to the disk in clear text.
-        connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE}")
+        try:
+            # What is sorted, or looked up, would be written to the disk in clear text.
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE}")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 
