@@ -1,4 +1,4 @@
-"""What several harnesses need: an input as a file, and as JSON that is read strictly."""
+"""What several harnesses need: an input as a file, by ranges, and as JSON that is read strictly."""
 
 from __future__ import annotations
 
@@ -8,9 +8,28 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+import attrs
+
 
 class Pairs(list[tuple[str, Any]]):
     """The members of a JSON object, in their order, also those that come twice."""
+
+
+@attrs.frozen
+class Ranged:
+    """An input that is read by offset, and asked for nothing but what is in it."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self.data)
+
+    def read(self, offset: int, size: int, /) -> bytes:
+        """Return bytes of it."""
+        assert 0 <= offset <= offset + size <= len(self.data)
+        return self.data[offset : offset + size]
 
 
 def stored(data: bytes) -> Path:

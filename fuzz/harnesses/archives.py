@@ -18,11 +18,10 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TypeAlias
 from zlib import crc32
 
-import attrs
-
 from cdds.archive import Archive, Limits
 from cdds.archive.appnote import SPLIT_MARKER
 from cdds.errors import ArchiveError
+from fuzz.inputs import Ranged
 
 READS = (
     "cdds.archive.archive",
@@ -62,23 +61,6 @@ Contents: TypeAlias = dict[str, bytes | None]
 """The data of entries by their names, None where they are damaged."""
 
 
-@attrs.frozen
-class Part:
-    """A part in memory, which is asked for what is in it."""
-
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        """The bytes of the part."""
-        return len(self.data)
-
-    def read(self, offset: int, size: int, /) -> bytes:
-        """Return bytes of the part."""
-        assert 0 <= offset <= offset + size <= len(self.data)
-        return self.data[offset : offset + size]
-
-
 def check(data: bytes) -> None:
     """Check the invariant for an archive."""
     whole = _read([data])
@@ -94,7 +76,7 @@ def check(data: bytes) -> None:
 def _read(parts: Sequence[bytes]) -> Contents | None:
     """Return what an archive holds, or None if it is refused as a whole."""
     try:
-        archive = Archive(map(Part, parts), LIMITS)
+        archive = Archive(map(Ranged, parts), LIMITS)
     except ArchiveError:
         return None
     assert len(archive.entries) <= LIMITS.entries
@@ -119,7 +101,7 @@ def _read(parts: Sequence[bytes]) -> Contents | None:
 
 def _check_joined(archive: Archive, data: bytes) -> None:
     joined = b"".join(archive.joined())
-    assert _compressed(Archive([Part(joined)]), joined) == _compressed(archive, data)
+    assert _compressed(Archive([Ranged(joined)]), joined) == _compressed(archive, data)
 
 
 def _compressed(archive: Archive, data: bytes) -> list[tuple[object, ...]]:

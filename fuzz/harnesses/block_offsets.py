@@ -17,7 +17,7 @@ from itertools import accumulate
 
 from cdds.archive import Archive, BlockOffsets
 from cdds.errors import ArchiveError
-from fuzz.harnesses.archives import Part
+from fuzz.inputs import Ranged
 
 READS = ("cdds.archive.inflate", "cdds.archive.archive")
 WORDS = (b"\x00\x00\x00\x00", b"\x00\x00\x00\x64\x00\x00")
@@ -60,7 +60,7 @@ def packed() -> tuple[Archive, BlockOffsets]:
     half = len(archive) // 2
     starts = tuple(accumulate(map(len, blocks), initial=0))[:-1]
     return (
-        Archive([Part(archive[:half]), Part(archive[half:])]),
+        Archive([Ranged(archive[:half]), Ranged(archive[half:])]),
         BlockOffsets(range(0, len(DATA), _BLOCK), starts),
     )
 

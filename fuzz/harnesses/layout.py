@@ -13,8 +13,6 @@ from contextlib import ExitStack
 from functools import cache
 from unittest import mock
 
-import attrs
-
 from cdds.crypto import layout, ranged_octets
 from cdds.crypto.decryption import Content, PrivateKeys
 from cdds.crypto.message import EncryptedMessage
@@ -22,6 +20,7 @@ from cdds.crypto.ranged_octets import Irregular
 from cdds.crypto.ranges import RangedContent, ranged_content
 from cdds.errors import DecryptionError, MessageError
 from fuzz.harnesses.decryption import private_key
+from fuzz.inputs import Ranged
 
 READS = (
     "cdds.crypto.layout",
@@ -54,23 +53,6 @@ _SMALL = {
 _STEPS = 61
 
 
-@attrs.frozen
-class _File:
-    """A message that is read by offset."""
-
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        """Its bytes."""
-        return len(self.data)
-
-    def read(self, offset: int, size: int, /) -> bytes:
-        """Return bytes of it."""
-        assert 0 <= offset <= offset + size <= len(self.data)
-        return self.data[offset : offset + size]
-
-
 def check(data: bytes) -> None:
     """Check the invariant for a message."""
     expected = _decrypted(data)
@@ -78,7 +60,7 @@ def check(data: bytes) -> None:
         for (module, name), value in _SMALL.items():
             small.enter_context(mock.patch.object(module, name, value))
         try:
-            content = ranged_content(_File(data), _keys())
+            content = ranged_content(Ranged(data), _keys())
         except Irregular:
             return
         except (MessageError, DecryptionError):

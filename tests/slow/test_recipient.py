@@ -19,6 +19,7 @@ from typing import Any
 import attrs
 import msgspec
 import pytest
+from exports import interaction
 from processes import Cost, measure
 
 import cdds
@@ -62,7 +63,7 @@ class Corpus:
     def made(cls, path: Path) -> Corpus:
         encode = msgspec.json.Encoder().encode
         with path.open("wb") as file:
-            file.writelines(encode(interaction(number)) + b"\n" for number in range(16_000))
+            file.writelines(encode(large_interaction(number)) + b"\n" for number in range(16_000))
         return cls(path, -(-SIZE // path.stat().st_size))
 
     @cached_property
@@ -74,19 +75,8 @@ class Corpus:
         return digest.hexdigest()
 
 
-def interaction(number: int) -> dict[str, Any]:
-    return {
-        "IXNID": f"{number:016}",
-        "STATUS": 3,
-        "ENTITYTYPEID": 0,
-        "MEDIATYPEID": "email",
-        "TYPEID": "Inbound",
-        "STARTDATE": "2025-03-01T10:00:00.000Z",
-        "TENANTID": 1,
-        "CANBEPARENT": 1,
-        "CREATORAPPID": 7,
-        "SUBJECT": base64.b64encode(os.urandom(6000)).decode(),
-    }
+def large_interaction(number: int) -> dict[str, Any]:
+    return interaction(number) | {"SUBJECT": base64.b64encode(os.urandom(6000)).decode()}
 
 
 @pytest.fixture(scope="module")
